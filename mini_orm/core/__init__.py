@@ -1,0 +1,1 @@
+"""The relational half of mini_orm."""
