@@ -1,0 +1,476 @@
+"""Python value <-> column value, by the column's type and the form that a database stores it in.
+
+Rules of this file:
+- `encode` takes only what the field's type says (T0) and raises `CodecError` before the driver sees the value;
+  `decode` undoes it exactly. `None` is handled by the callers, so that no codec asks for it.
+- A codec that has nothing to undo has `decode = None`, and costs nothing when rows are read.
+- `coerce` is `encode` without the limits of the column (length, scale, membership): for values of a filter,
+  which may well lie outside of what the column can hold.
+- The form says what the driver gets: "native" its own Python type, "text", "int" or "utc" (a naive datetime in
+  UTC). Which kind has which form is data of the dialect.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NoReturn
+
+from ..errors import CodecError
+from .columns import ColumnType, JsonShape
+from .models import ColumnMeta, ModelMeta
+
+Function = Callable[[Any], Any]
+
+_INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
+# Postgres: up to 131072 digits before the point and 16383 after it.
+_DECIMAL_HIGH, _DECIMAL_LOW = 131072, -16383
+_MICROSECOND = dt.timedelta(microseconds=1)
+_MAX_DEPTH = 500
+
+
+class Refused(Exception):
+    """Why a value can't be encoded; becomes a `CodecError` that names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """`encode` and `coerce` take a value that is not `None`; `decode` is `None` where the value comes as it is."""
+
+    encode: Function
+    coerce: Function
+    decode: Function | None
+
+
+def make_codec(kind: ColumnType, forms: Mapping[str, str]) -> Codec:
+    """Make the codec of a column's type, for the forms that a dialect stores kinds in."""
+    form = forms.get(kind.kind, "native")
+    codec = _SCALARS[kind.kind](kind, form)
+    if kind.enum is not None:
+        return _enum_codec(kind.enum, codec)
+    if kind.literals is not None:
+        return _literal_codec(kind.literals, codec)
+    return codec
+
+
+def codec_error(meta: ModelMeta, column: ColumnMeta, value: Any, reason: BaseException) -> CodecError:
+    """Say which field could not be written, and why."""
+    where = {"model": meta.name, "field": column.name, "table": meta.table, "column": column.column}
+    return CodecError(f"{meta.name}.{column.name}: {reason}", **where, value=value)
+
+
+def _refuse(expected: str, value: Any, hint: str = "") -> NoReturn:
+    raise Refused(f"expected {expected}, got {type(value).__name__}{hint and '; '}{hint}")
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------
+
+
+def _int_codec(kind: ColumnType, form: str) -> Codec:
+    def encode(value: Any) -> int:
+        if type(value) is not int:
+            if isinstance(value, bool) or not isinstance(value, int):
+                _refuse("int", value)
+            value = int(value)
+        if not _INT_MIN <= value <= _INT_MAX:
+            raise Refused("the int does not fit into 64 bits")
+        return value  # type: ignore[no-any-return]  # int(value) above, which mypy has forgotten
+
+    return Codec(encode, encode, None)
+
+
+def _bool_codec(kind: ColumnType, form: str) -> Codec:
+    def encode(value: Any) -> Any:
+        if type(value) is not bool:
+            _refuse("bool", value)
+        return value if form == "native" else int(value)
+
+    return Codec(encode, encode, None if form == "native" else bool)
+
+
+def _float_codec(kind: ColumnType, form: str) -> Codec:
+    keeps_nan = form == "native"
+    keeps_infinity = form in ("native", "no nan")
+
+    def encode(value: Any) -> float:
+        if type(value) is not float:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                _refuse("float", value)
+            try:
+                exact = float(value)
+            except OverflowError:
+                raise Refused("the int is too large for a float") from None
+            if exact != value and value == value:
+                raise Refused("the int has no exact float")
+            value = exact
+        if value != value and not keeps_nan:
+            raise Refused("this database can't keep NaN")
+        if not keeps_infinity and math.isinf(value):
+            raise Refused("this database can't keep an infinity")
+        return value  # type: ignore[no-any-return]  # a float by now
+
+    # A REAL column of another program may hold what SQLite calls an integer.
+    return Codec(encode, encode, None)
+
+
+def decimal_text(value: Decimal) -> str:
+    """Write a finite Decimal in the one form that all equal Decimals share: `1.50` and `1.5` are `1.5`."""
+    if not value:
+        return "0"
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text
+
+
+def _decimal_codec(kind: ColumnType, form: str) -> Codec:
+    precision, scale = kind.precision, kind.scale
+    if precision is not None and scale is None:
+        scale = 0
+    if precision is None and form == "38,10":
+        precision, scale = 38, 10
+
+    def coerce(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, Decimal | int):
+            _refuse("Decimal", value, "Decimal(str(x)) makes one of a float" if isinstance(value, float) else "")
+        if isinstance(value, int):
+            value = Decimal(int(value))
+        if not value.is_finite():
+            raise Refused("NaN and infinities are no column values of a Decimal")
+        exponent = value.as_tuple().exponent
+        if value and (value.adjusted() >= _DECIMAL_HIGH or (isinstance(exponent, int) and exponent < _DECIMAL_LOW)):
+            raise Refused("the Decimal has more digits than a database keeps")
+        return decimal_text(value) if form == "text" else value
+
+    def encode(value: Any) -> Any:
+        encoded = coerce(value)
+        if precision is not None and scale is not None:
+            whole, _, fraction = decimal_text(Decimal(value)).lstrip("-").partition(".")
+            if len(fraction) > scale:
+                raise Refused(f"more than {scale} digits after the point, and mini_orm does not round")
+            if len(whole.lstrip("0")) > precision - scale:
+                raise Refused(f"more than {precision - scale} digits before the point")
+        return encoded
+
+    return Codec(encode, coerce, _to_decimal if form == "text" else None)
+
+
+def _to_decimal(value: Any) -> Decimal:
+    # An int or float stands here only where another program wrote it.
+    return Decimal(value) if type(value) is str else Decimal(str(value))
+
+
+# --- text, bytes, uuid -----------------------------------------------------------------------------------------
+
+
+def plain_text(value: str) -> str:
+    """Return `value` as an exact str that every database keeps.
+
+    Raises:
+        Refused: it has a NUL or a lone surrogate.
+    """
+    if type(value) is not str:
+        value = str.__str__(value)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Refused("the text has a lone surrogate, which is no character") from None
+    if "\0" in value:
+        raise Refused("the text has a NUL character, which databases don't keep")
+    return value
+
+
+def _str_codec(kind: ColumnType, form: str) -> Codec:
+    max_length = kind.max_length
+
+    def coerce(value: Any) -> str:
+        if not isinstance(value, str):
+            _refuse("str", value)
+        return plain_text(value)
+
+    def encode(value: Any) -> str:
+        text = coerce(value)
+        if max_length is not None and len(text) > max_length:
+            raise Refused(f"{len(text)} characters, and the column takes {max_length}")
+        return text
+
+    return Codec(encode if max_length is not None else coerce, coerce, None)
+
+
+def _bytes_codec(kind: ColumnType, form: str) -> Codec:
+    max_length = kind.max_length
+
+    def coerce(value: Any) -> bytes:
+        if type(value) is bytes:
+            return value
+        if not isinstance(value, bytes | bytearray | memoryview):
+            _refuse("bytes", value)
+        return bytes(value)
+
+    def encode(value: Any) -> bytes:
+        data = coerce(value)
+        if max_length is not None and len(data) > max_length:
+            raise Refused(f"{len(data)} bytes, and the column takes {max_length}")
+        return data
+
+    return Codec(encode, coerce, None if form == "bytes" else _to_bytes)
+
+
+def _to_bytes(value: Any) -> bytes:
+    return value if type(value) is bytes else value.encode() if type(value) is str else bytes(value)
+
+
+def _uuid_codec(kind: ColumnType, form: str) -> Codec:
+    def encode(value: Any) -> Any:
+        if not isinstance(value, uuid.UUID):
+            _refuse("UUID", value, "uuid.UUID(text) makes one of text" if isinstance(value, str) else "")
+        return value if form == "native" else str(value)
+
+    return Codec(encode, encode, None if form == "native" else uuid.UUID)
+
+
+# --- times -----------------------------------------------------------------------------------------------------
+
+
+def _datetime_codec(kind: ColumnType, form: str) -> Codec:
+    def naive(value: Any) -> Any:
+        if not isinstance(value, dt.datetime):
+            _refuse("datetime", value)
+        if value.tzinfo is not None:
+            raise Refused(
+                "an aware datetime in a naive column; declare the field with metadata={'timezone': True}, "
+                "or take the time zone off with value.replace(tzinfo=None)"
+            )
+        return value.isoformat(" ", "microseconds") if form == "text" else value
+
+    def aware(value: Any) -> Any:
+        if not isinstance(value, dt.datetime):
+            _refuse("datetime", value)
+        if value.utcoffset() is None:
+            raise Refused(
+                "a naive datetime in a column with timezone=True; say which time it is with "
+                "value.replace(tzinfo=datetime.timezone.utc), or datetime.now(datetime.timezone.utc)"
+            )
+        try:
+            value = value.astimezone(dt.UTC)
+        except OverflowError:
+            raise Refused("the datetime is out of range in UTC") from None
+        if form == "text":
+            return value.isoformat(" ", "microseconds")
+        return value.replace(tzinfo=None) if form == "utc" else value
+
+    if kind.timezone:
+        decoders: dict[str, Function] = {"text": _to_aware, "utc": _as_utc}
+        decode = decoders.get(form, _to_utc)
+        return Codec(aware, aware, decode)
+    return Codec(naive, naive, dt.datetime.fromisoformat if form == "text" else None)
+
+
+def _as_utc(value: dt.datetime) -> dt.datetime:
+    return value.replace(tzinfo=dt.UTC)
+
+
+def _to_utc(value: dt.datetime) -> dt.datetime:
+    return value.astimezone(dt.UTC)
+
+
+def _to_aware(value: str) -> dt.datetime:
+    found = dt.datetime.fromisoformat(value)
+    zone = found.tzinfo
+    if zone is dt.UTC:
+        return found
+    # SQLite's CURRENT_TIMESTAMP is UTC and does not say so.
+    return found.replace(tzinfo=dt.UTC) if zone is None else found.astimezone(dt.UTC)
+
+
+def _date_codec(kind: ColumnType, form: str) -> Codec:
+    def encode(value: Any) -> Any:
+        if isinstance(value, dt.datetime) or not isinstance(value, dt.date):
+            _refuse("date", value, "value.date() takes the time off" if isinstance(value, dt.datetime) else "")
+        return value.isoformat() if form == "text" else value
+
+    return Codec(encode, encode, dt.date.fromisoformat if form == "text" else None)
+
+
+def _time_codec(kind: ColumnType, form: str) -> Codec:
+    def encode(value: Any) -> Any:
+        if not isinstance(value, dt.time):
+            _refuse("time", value)
+        if value.tzinfo is not None:
+            raise Refused("a time with a time zone; only a datetime can have one")
+        return value.isoformat("microseconds") if form == "text" else value
+
+    return Codec(encode, encode, dt.time.fromisoformat if form == "text" else None)
+
+
+def _timedelta_codec(kind: ColumnType, form: str) -> Codec:
+    def encode(value: Any) -> int:
+        if not isinstance(value, dt.timedelta):
+            _refuse("timedelta", value)
+        microseconds = value // _MICROSECOND
+        if not _INT_MIN <= microseconds <= _INT_MAX:
+            raise Refused("the timedelta does not fit into 64 bits of microseconds")
+        return microseconds
+
+    def decode(value: Any) -> dt.timedelta:
+        return dt.timedelta(microseconds=value)
+
+    return Codec(encode, encode, decode)
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------
+
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+_loads = json.loads
+
+
+def _json_codec(kind: ColumnType, form: str) -> Codec:
+    shape = kind.shape
+    container = shape.container if shape is not None else None
+
+    def encode(value: Any) -> str:
+        if container is not None and not isinstance(value, container):
+            _refuse(container.__name__, value)
+        try:
+            return _dumps(_json_value(value, "$", 0))
+        except RecursionError:
+            raise Refused("the JSON value is nested too deeply, or holds itself") from None
+
+    if shape is None or shape.is_plain:
+        return Codec(encode, encode, _loads if form == "text" else None)
+
+    def decode(value: Any) -> Any:
+        return _restored(_loads(value) if form == "text" else value, shape)
+
+    return Codec(encode, encode, decode)
+
+
+def _json_value(value: Any, path: str, depth: int) -> Any:
+    """Copy a value into what JSON has, or say where it has something else."""
+    kind = type(value)
+    if value is None or kind is bool or kind is int:
+        return value
+    try:
+        if kind is str:
+            return plain_text(value)
+    except Refused as exc:
+        raise Refused(f"at {path}: {exc}") from None
+    if kind is float:
+        if not math.isfinite(value):
+            raise Refused(f"at {path}: JSON has no NaN and no infinity")
+        return value
+    if depth > _MAX_DEPTH:
+        raise Refused("the JSON value is nested too deeply, or holds itself")
+    if isinstance(value, dict):
+        for key in value:
+            if type(key) is not str:
+                raise Refused(f"at {path}: the keys of a JSON object are str, not {type(key).__name__}")
+            try:
+                plain_text(key)
+            except Refused as exc:
+                raise Refused(f"at a key of {path}: {exc}") from None
+        return {key: _json_value(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        items = [_json_value(item, f"{path}[…]", depth + 1) for item in value]
+        return sorted(items, key=_dumps)  # a set has no order; its text shall have one
+    if isinstance(value, str | int | float) and not isinstance(value, Enum):
+        base: Any = str if isinstance(value, str) else int if isinstance(value, int) else float
+        return _json_value(base(value), path, depth)
+    raise Refused(f"at {path}: JSON has no {kind.__name__}")
+
+
+def _restored(value: Any, shape: JsonShape | None) -> Any:
+    """Bring tuples and sets back as the annotation has them."""
+    if shape is None or shape.container is None or value is None:
+        return value
+    if shape.container is dict:
+        if not isinstance(value, dict):
+            return value
+        inner = shape.items[0] if shape.items else None
+        return value if inner is None else {key: _restored(item, inner) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if not shape.variadic:
+        inner_shapes = [*shape.items, *([None] * (len(value) - len(shape.items)))]
+        return tuple(_restored(item, inner) for item, inner in zip(value, inner_shapes, strict=False))
+    inner = shape.items[0] if shape.items else None
+    return shape.container([_restored(item, inner) for item in value])
+
+
+# --- narrowed types --------------------------------------------------------------------------------------------
+
+
+def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
+    by_type = {(type(member.value), member.value) for member in enum}
+    encoded = {member: inner.encode(member.value) for member in enum}
+
+    def encode(value: Any) -> Any:
+        if isinstance(value, enum):
+            found = encoded.get(value)
+            return inner.encode(value.value) if found is None else found  # a Flag's combination is no member
+        if isinstance(value, Enum) or not _hashable(value) or (type(value), value) not in by_type:
+            _refuse(f"{enum.__name__} or the value of one of its members", value)
+        return inner.encode(value)
+
+    members = {inner.encode(member.value): member for member in enum}
+
+    def decode(value: Any) -> Any:
+        try:
+            return members[value]
+        except KeyError:
+            return enum(value if inner.decode is None else inner.decode(value))
+
+    return Codec(encode, encode, decode)
+
+
+def _literal_codec(literals: tuple[Any, ...], inner: Codec) -> Codec:
+    allowed = {(type(value), value) for value in literals}
+
+    def encode(value: Any) -> Any:
+        if not _hashable(value) or (type(value), value) not in allowed:
+            raise Refused(f"the {type(value).__name__} is none of the {len(literals)} values of the Literal")
+        return inner.encode(value)
+
+    return Codec(encode, inner.coerce, inner.decode)
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _raw_codec(kind: ColumnType, form: str) -> Codec:
+    return Codec(_as_is, _as_is, None)
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+_SCALARS: dict[str, Callable[[ColumnType, str], Codec]] = {
+    "int": _int_codec,
+    "bool": _bool_codec,
+    "float": _float_codec,
+    "decimal": _decimal_codec,
+    "str": _str_codec,
+    "bytes": _bytes_codec,
+    "datetime": _datetime_codec,
+    "date": _date_codec,
+    "time": _time_codec,
+    "timedelta": _timedelta_codec,
+    "uuid": _uuid_codec,
+    "json": _json_codec,
+    "raw": _raw_codec,
+}

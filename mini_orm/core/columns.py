@@ -1,0 +1,313 @@
+"""From an annotation to the type of a column.
+
+Rules of this file:
+- Annotations are resolved as the author wrote them: quoted, under `from __future__ import annotations`, in a
+  class inside a function. A name that can't be found is an error; no column ever falls back to TEXT.
+- `Optional`, `Annotated`, `NewType`, `Literal`, `Final` and type aliases give the column of what they stand for.
+- Nothing here knows a database: a dialect maps the `kind` to its own type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import sys
+import types
+import typing
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal
+
+from ..errors import ModelError
+
+Kind = Literal[
+    "int", "bool", "float", "decimal", "str", "bytes", "datetime", "date", "time", "timedelta", "uuid", "json", "raw"
+]
+
+# The order matters where one type is a subclass of another: bool before int, datetime before date.
+_KINDS: tuple[tuple[type, Kind], ...] = (
+    (bool, "bool"),
+    (int, "int"),
+    (float, "float"),
+    (Decimal, "decimal"),
+    (str, "str"),
+    (bytes, "bytes"),
+    (bytearray, "bytes"),
+    (memoryview, "bytes"),
+    (dt.datetime, "datetime"),
+    (dt.date, "date"),
+    (dt.time, "time"),
+    (dt.timedelta, "timedelta"),
+    (uuid.UUID, "uuid"),
+)
+_BY_TYPE: dict[type, Kind] = dict(_KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonShape:
+    """Which containers a JSON value has where: `items` are the shapes inside (one for all, or one a place)."""
+
+    container: type | None
+    items: tuple[JsonShape | None, ...] = ()
+    variadic: bool = True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether JSON's own lists and objects are what was annotated."""
+        return self.container in (None, dict, list) and all(item is None or item.is_plain for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnType:
+    """What a column holds, without a database in mind.
+
+    `kind` is the kind of the stored value; `enum` and `literals` narrow it. `shape` is for JSON, whose tuples and
+    sets come back as annotated. `raw` columns (`db_type` alone) are handed to the driver as they are.
+    """
+
+    kind: Kind
+    python_type: str
+    enum: type[Enum] | None = None
+    literals: tuple[Any, ...] | None = None
+    shape: JsonShape | None = None
+    max_length: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    timezone: bool = False
+    db_type: str | Mapping[str, str] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether LIKE and its kin make sense."""
+        return self.kind == "str"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the column can stand in arithmetic."""
+        return self.kind in ("int", "float", "decimal") and self.enum is None
+
+
+def field_hints(cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> dict[str, Any]:
+    """Resolve the annotations of `fields`, by name, each where it was written.
+
+    Raises:
+        ModelError: a name in an annotation can't be found.
+    """
+    names: dict[type, dict[str, Any]] = {}
+    hints = {}
+    for field in fields:
+        owner = _owner(cls, field)
+        if owner not in names:
+            names[owner] = _visible_names(owner)
+        hints[field.name] = _hint(cls, owner, field, names[owner])
+    return hints
+
+
+def _owner(cls: type, field: dataclasses.Field[Any]) -> type:
+    """Return the class that the field was written in: the topmost one that has this very field."""
+    owners = (base for base in cls.__mro__ if vars(base).get("__dataclass_fields__", {}).get(field.name) is field)
+    return next(reversed(list(owners)), cls)
+
+
+def _hint(cls: type, owner: type, field: dataclasses.Field[Any], names: dict[str, Any]) -> Any:
+    module = sys.modules.get(owner.__module__)
+    holder = types.SimpleNamespace(__annotations__={field.name: field.type})
+    try:
+        hints = typing.get_type_hints(holder, dict(vars(module)) if module else {}, names, include_extras=True)
+        return hints[field.name]
+    except NameError as exc:
+        message = f"{cls.__name__}.{field.name}: the name {exc.name!r} in its annotation can't be found"
+        hint = "import it in the model's module, or define it before the model is used"
+        raise ModelError(f"{message}; {hint}", model=cls.__name__, field=field.name) from exc
+    except Exception as exc:  # an annotation may be any expression
+        message = f"{cls.__name__}.{field.name}: its annotation {field.type!r} can't be read"
+        raise ModelError(f"{message}: {exc}", model=cls.__name__, field=field.name) from exc
+
+
+def _visible_names(cls: type) -> dict[str, Any]:
+    """Return what an annotation inside `cls` may name beside its module: itself, and its function's locals."""
+    names: dict[str, Any] = {cls.__name__: cls}
+    if "<locals>" not in cls.__qualname__:
+        return names
+    for value in vars(cls).values():
+        if isinstance(value, Enum):  # a default tells its class, when the function has returned
+            names.setdefault(type(value).__name__, type(value))
+        closure = getattr(value, "__closure__", None)
+        if closure:
+            for name, cell in zip(value.__code__.co_freevars, closure, strict=True):
+                try:
+                    names.setdefault(name, cell.cell_contents)
+                except ValueError:  # the cell is still empty: the name is bound later
+                    continue
+    parts = cls.__qualname__.split(".<locals>.")
+    functions = {".<locals>.".join(parts[:depth]) for depth in range(1, len(parts))}
+    hidden: set[str] = set()
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_qualname in functions and frame.f_globals.get("__name__") == cls.__module__:
+            hidden |= _hidden_by(code, functions)
+            for name, value in frame.f_locals.items():
+                if name not in hidden:
+                    names.setdefault(name, value)
+        frame = frame.f_back
+    return names
+
+
+def _hidden_by(code: types.CodeType, functions: set[str]) -> set[str]:
+    """Return the names of the inner functions that have returned: there they meant something else than out here."""
+    hidden: set[str] = set()
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType) and inner.co_qualname in functions:
+            hidden |= {*inner.co_varnames, *inner.co_cellvars} | _hidden_by(inner, functions)
+    return hidden
+
+
+@dataclass(frozen=True, slots=True)
+class _Unwrapped:
+    """An annotation without its wrappings."""
+
+    annotation: Any
+    nullable: bool
+
+
+def unwrap(annotation: Any) -> _Unwrapped:
+    """Take off `Annotated`, `NewType`, `Final`, aliases, and `None` in a union."""
+    nullable = False
+    while True:
+        origin = typing.get_origin(annotation)
+        if origin is typing.Annotated or origin is typing.Final:
+            annotation = typing.get_args(annotation)[0]
+        elif isinstance(annotation, typing.NewType):
+            annotation = annotation.__supertype__
+        elif hasattr(annotation, "__value__") and type(annotation).__name__ == "TypeAliasType":
+            annotation = annotation.__value__  # `type X = …`, Python 3.12
+        elif origin is typing.Union or origin is types.UnionType:
+            members = [member for member in typing.get_args(annotation) if member is not type(None)]
+            nullable = nullable or len(members) < len(typing.get_args(annotation))
+            if len(members) != 1:
+                return _Unwrapped(typing.Union[tuple(members)], nullable)  # noqa: UP007  (made at run time)
+            annotation = members[0]
+        elif origin is Literal and None in typing.get_args(annotation):
+            nullable = True
+            values = tuple(value for value in typing.get_args(annotation) if value is not None)
+            if not values:
+                return _Unwrapped(type(None), True)
+            annotation = Literal[values]
+        else:
+            return _Unwrapped(annotation, nullable)
+
+
+def column_type(model: str, name: str, annotation: Any, metadata: Mapping[str, Any]) -> tuple[ColumnType, bool]:
+    """Return the column's type, and whether `None` is in the annotation.
+
+    Raises:
+        ModelError: the annotation has no column form.
+    """
+    unwrapped = unwrap(annotation)
+    target = unwrapped.annotation
+    options = _options(model, name, metadata)
+    codec = metadata.get("codec")
+    if codec not in (None, "json", "enum"):
+        raise _error(model, name, f"unknown codec {codec!r}; allowed are 'json' and 'enum'")
+    is_enum = isinstance(target, type) and issubclass(target, Enum)
+    if codec == "enum" and not is_enum:
+        raise _error(model, name, "codec 'enum' needs an Enum annotation")
+    if codec == "json":
+        found = ColumnType("json", _name(target), shape=json_shape(target), **options)
+    elif typing.get_origin(target) is Literal:
+        values = typing.get_args(target)
+        found = _of_values(model, name, "Literal", values, options)
+        found = dataclasses.replace(found, literals=values)
+    elif is_enum:
+        members = [member.value for member in target]
+        found = _of_values(model, name, target.__name__, members, options)
+        found = dataclasses.replace(found, enum=target)
+    elif (typing.get_origin(target) or target) in (dict, list):
+        found = ColumnType("json", _name(target), shape=json_shape(target), **options)
+    else:
+        kind = _kind(target)
+        if kind is None:
+            if options["db_type"] is None:
+                raise _error(model, name, _hint_for(target))
+            kind = "raw"
+        found = ColumnType(kind, _name(target), **options)
+    _check_options(model, name, found)
+    return found, unwrapped.nullable
+
+
+def json_shape(annotation: Any) -> JsonShape | None:
+    """Read the containers of an annotation; `None` where it says nothing about them."""
+    target = unwrap(annotation).annotation
+    container = typing.get_origin(target) or target
+    args = typing.get_args(target)
+    if container is dict:
+        return JsonShape(dict, (json_shape(args[1]),) if args else ())
+    if container is tuple and args and args[-1] is not Ellipsis:
+        return JsonShape(tuple, tuple(map(json_shape, args)), variadic=False)
+    if container in (list, tuple, set, frozenset):
+        return JsonShape(container, (json_shape(args[0]),) if args else ())
+    return None
+
+
+def _kind(target: Any) -> Kind | None:
+    """Return the kind of a plain type; a subclass of one (say, a str subclass) has no kind of its own."""
+    return _BY_TYPE.get(target) if isinstance(target, type) else None
+
+
+def _of_values(model: str, name: str, what: str, values: Any, options: dict[str, Any]) -> ColumnType:
+    kinds = {next((kind for base, kind in _KINDS if isinstance(value, base)), None) for value in values}
+    if len(kinds) != 1 or None in kinds:
+        raise _error(model, name, f"the values of {what} must be of one type that has a column form")
+    return ColumnType(typing.cast(Kind, kinds.pop()), what, **options)
+
+
+def _options(model: str, name: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for key in ("max_length", "precision", "scale"):
+        value = metadata.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < (key != "scale")):
+            raise _error(model, name, f"{key} must be a positive int")
+        options[key] = value
+    db_type = metadata.get("db_type")
+    if db_type is not None and not isinstance(db_type, str | Mapping):
+        raise _error(model, name, "db_type must be text, or a mapping of dialect names to text")
+    options["db_type"] = db_type
+    options["timezone"] = bool(metadata.get("timezone", False))
+    return options
+
+
+def _check_options(model: str, name: str, found: ColumnType) -> None:
+    if found.scale is not None and found.precision is None:
+        raise _error(model, name, "scale needs precision")
+    if found.precision is not None and found.kind != "decimal":
+        raise _error(model, name, "precision is for Decimal columns")
+    if found.precision is not None and (found.scale or 0) > found.precision:
+        raise _error(model, name, "scale must not be greater than precision")
+    if found.max_length is not None and found.kind not in ("str", "bytes"):
+        raise _error(model, name, "max_length is for str and bytes columns")
+    if found.timezone and found.kind != "datetime":
+        raise _error(model, name, "timezone=True is for datetime columns")
+
+
+def _hint_for(target: Any) -> str:
+    shown = _name(target)
+    if typing.get_origin(target) is typing.Union:
+        return f"{shown} is a union of several types; give it metadata={{'codec': 'json'}} or a 'db_type'"
+    if (typing.get_origin(target) or target) in (tuple, set, frozenset) or target is Any or target is object:
+        return f"{shown} has no column form; metadata={{'codec': 'json'}} stores it as JSON"
+    return (
+        f"{shown} has no column form; use a type that has one, metadata={{'codec': 'json'}}, a 'db_type', "
+        f"or leave the field out with metadata={{'column': False}}"
+    )
+
+
+def _name(target: Any) -> str:
+    return target.__name__ if isinstance(target, type) and not typing.get_args(target) else str(target)
+
+
+def _error(model: str, name: str, message: str) -> ModelError:
+    return ModelError(f"{model}.{name}: {message}", model=model, field=name)
