@@ -1,0 +1,289 @@
+"""What a query says: `C` builds conditions, `F` names columns in expressions, `OrderBy` orders.
+
+Everything here is plain data. Names are checked, and values encoded, when a query is compiled for a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+from ..errors import QueryError, QueryTypeError
+
+
+class _Combinable:
+    """`&`, `|` and `~` for everything that stands in a filter."""
+
+    __slots__ = ()
+
+    def __and__(self, other: WhereExpression) -> ConditionGroup:
+        return _joined("AND", self, other) if isinstance(other, _Combinable) else NotImplemented
+
+    def __or__(self, other: WhereExpression) -> ConditionGroup:
+        return _joined("OR", self, other) if isinstance(other, _Combinable) else NotImplemented
+
+    def __invert__(self) -> NotCondition:
+        return NotCondition(self)  # type: ignore[arg-type]  # self is one of the three classes below
+
+    def __bool__(self) -> bool:
+        raise QueryTypeError("a condition has no truth value; combine conditions with &, | and ~, not and, or and not")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition(_Combinable):
+    """One comparison: `col` is a field's name, `op` an operator, `value` or `values` what it is compared with.
+
+    `op` is one of `=`, `<>`, `<`, `<=`, `>`, `>=`, `LIKE`, `ILIKE`, `IN`, `NOT IN`, `BETWEEN`, `IS NULL`,
+    `IS NOT NULL`, `CONTAINS`, `STARTSWITH`, `ENDSWITH`, `IS NOT DISTINCT FROM`, `IS DISTINCT FROM`.
+    """
+
+    col: str
+    op: str
+    value: Any = None
+    values: tuple[Any, ...] | None = None
+    is_unary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionGroup(_Combinable):
+    """Conditions joined by `operator`, which is `"AND"` or `"OR"`."""
+
+    operator: str
+    items: tuple[WhereExpression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotCondition(_Combinable):
+    """The opposite of `item`, in SQL's three values: what is unknown stays unknown."""
+
+    item: WhereExpression
+
+
+WhereExpression: TypeAlias = Condition | ConditionGroup | NotCondition
+WhereInput: TypeAlias = WhereExpression | Sequence[WhereExpression] | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBy:
+    """Order by the field `col`; `nulls` is `"first"`, `"last"`, or the database's own habit."""
+
+    col: str
+    desc: bool = False
+    nulls: Literal["first", "last"] | None = None
+
+
+class Expression:
+    """An expression of columns and numbers: `F("views") + 1`."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Operand) -> Arithmetic:
+        return _arithmetic(self, "+", other)
+
+    def __radd__(self, other: Operand) -> Arithmetic:
+        return _arithmetic(other, "+", self)
+
+    def __sub__(self, other: Operand) -> Arithmetic:
+        return _arithmetic(self, "-", other)
+
+    def __rsub__(self, other: Operand) -> Arithmetic:
+        return _arithmetic(other, "-", self)
+
+    def __mul__(self, other: Operand) -> Arithmetic:
+        return _arithmetic(self, "*", other)
+
+    def __rmul__(self, other: Operand) -> Arithmetic:
+        return _arithmetic(other, "*", self)
+
+
+@dataclass(frozen=True, slots=True)
+class F(Expression):
+    """The column of the field `name`, in an expression: `update_where({"views": F("views") + 1}, where=…)`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Expression):
+    """Two operands and `+`, `-` or `*`."""
+
+    left: Operand
+    operator: str
+    right: Operand
+
+
+Operand: TypeAlias = Expression | int | float | Decimal
+
+
+def _arithmetic(left: Operand, operator: str, right: Operand) -> Arithmetic:
+    for side in (left, right):
+        if isinstance(side, bool) or not isinstance(side, Expression | int | float | Decimal):
+            return NotImplemented  # type: ignore[no-any-return]  # what Python's operators expect
+    return Arithmetic(left, operator, right)
+
+
+def _joined(operator: str, left: Any, right: Any) -> ConditionGroup:
+    # Chains stay flat, so that thousands of conditions joined by & make one wide group and no deep one.
+    items: list[WhereExpression] = []
+    for side in (left, right):
+        if type(side) is ConditionGroup and side.operator == operator:
+            items.extend(side.items)
+        else:
+            items.append(side)
+    return ConditionGroup(operator, tuple(items))
+
+
+def _group(operator: str, items: tuple[Any, ...]) -> ConditionGroup:
+    if len(items) == 1 and not isinstance(items[0], _Combinable):
+        if isinstance(items[0], str | bytes) or not isinstance(items[0], Iterable):
+            raise QueryTypeError(f"C.{operator.lower()}_ takes conditions, got {type(items[0]).__name__}")
+        items = tuple(items[0])
+    if not items:
+        raise QueryError(f"C.{operator.lower()}_ needs at least one condition")
+    for item in items:
+        if not isinstance(item, _Combinable):
+            raise QueryTypeError(f"C.{operator.lower()}_ takes conditions, got {type(item).__name__}")
+    return ConditionGroup(operator, items)
+
+
+def _listed(method: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    if isinstance(values, str | bytes | bytearray | memoryview):
+        raise QueryTypeError(f"C.{method} takes an iterable of values, got {type(values).__name__}; did you mean eq?")
+    if not isinstance(values, Iterable):
+        raise QueryTypeError(f"C.{method} takes an iterable of values, got {type(values).__name__}")
+    return tuple(values)
+
+
+class C:
+    """Builds conditions. The first argument is always a field's name; values are always bound, never SQL."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def eq(col: str, value: Any) -> Condition:
+        """Equal; `None` asks for NULL."""
+        return Condition(col, "=", value)
+
+    @staticmethod
+    def ne(col: str, value: Any) -> Condition:
+        """SQL's `<>`: rows with NULL don't match. `None` asks for what is not NULL."""
+        return Condition(col, "<>", value)
+
+    @staticmethod
+    def lt(col: str, value: Any) -> Condition:
+        """Less than."""
+        return Condition(col, "<", value)
+
+    @staticmethod
+    def le(col: str, value: Any) -> Condition:
+        """Less than or equal."""
+        return Condition(col, "<=", value)
+
+    @staticmethod
+    def gt(col: str, value: Any) -> Condition:
+        """Greater than."""
+        return Condition(col, ">", value)
+
+    @staticmethod
+    def ge(col: str, value: Any) -> Condition:
+        """Greater than or equal."""
+        return Condition(col, ">=", value)
+
+    @staticmethod
+    def between(col: str, low: Any, high: Any) -> Condition:
+        """From `low` to `high`, both included."""
+        return Condition(col, "BETWEEN", values=(low, high))
+
+    @staticmethod
+    def same_as(col: str, value: Any) -> Condition:
+        """Equal, where NULL is equal to `None`: never unknown."""
+        return Condition(col, "IS NOT DISTINCT FROM", value)
+
+    @staticmethod
+    def distinct_from(col: str, value: Any) -> Condition:
+        """Not equal, where NULL differs from every value: never unknown."""
+        return Condition(col, "IS DISTINCT FROM", value)
+
+    @staticmethod
+    def is_null(col: str) -> Condition:
+        """NULL."""
+        return Condition(col, "IS NULL", is_unary=True)
+
+    @staticmethod
+    def is_not_null(col: str) -> Condition:
+        """Not NULL."""
+        return Condition(col, "IS NOT NULL", is_unary=True)
+
+    @staticmethod
+    def in_(col: str, values: Iterable[Any]) -> Condition:
+        """One of `values`, of which there may be none (then nothing matches) or 300,000. `None` matches NULL.
+
+        Raises:
+            QueryError: `values` is a str, bytes, or no iterable (also a TypeError).
+        """
+        return Condition(col, "IN", values=_listed("in_", values))
+
+    @staticmethod
+    def not_in(col: str, values: Iterable[Any]) -> Condition:
+        """None of `values`; with `None` among them NULL is left out, too. An empty list lets every row pass.
+
+        Raises:
+            QueryError: `values` is a str, bytes, or no iterable (also a TypeError).
+        """
+        return Condition(col, "NOT IN", values=_listed("not_in", values))
+
+    @staticmethod
+    def like(col: str, pattern: str) -> Condition:
+        """The database's own LIKE: `%` is any text, `_` any character. (SQLite's ignores the case of ASCII.)"""
+        return Condition(col, "LIKE", pattern)
+
+    @staticmethod
+    def ilike(col: str, pattern: str) -> Condition:
+        """LIKE that ignores case in every database, for all of Unicode."""
+        return Condition(col, "ILIKE", pattern)
+
+    @staticmethod
+    def contains(col: str, text: str) -> Condition:
+        """Contains `text`, taken as it is (`%` and `_` too); case counts."""
+        return Condition(col, "CONTAINS", text)
+
+    @staticmethod
+    def startswith(col: str, text: str) -> Condition:
+        """Starts with `text`, taken as it is; case counts."""
+        return Condition(col, "STARTSWITH", text)
+
+    @staticmethod
+    def endswith(col: str, text: str) -> Condition:
+        """Ends with `text`, taken as it is; case counts."""
+        return Condition(col, "ENDSWITH", text)
+
+    @staticmethod
+    def and_(*items: WhereExpression | Sequence[WhereExpression]) -> ConditionGroup:
+        """All of the conditions, given one by one or as one sequence.
+
+        Raises:
+            QueryError: there is none (a ValueError), or something is no condition (also a TypeError).
+        """
+        return _group("AND", items)
+
+    @staticmethod
+    def or_(*items: WhereExpression | Sequence[WhereExpression]) -> ConditionGroup:
+        """Any of the conditions, given one by one or as one sequence.
+
+        Raises:
+            QueryError: there is none (a ValueError), or something is no condition (also a TypeError).
+        """
+        return _group("OR", items)
+
+    @staticmethod
+    def not_(item: WhereExpression) -> NotCondition:
+        """The opposite, in SQL's three values.
+
+        Raises:
+            QueryError: `item` is no condition (also a TypeError).
+        """
+        if not isinstance(item, _Combinable):
+            raise QueryTypeError(f"C.not_ takes a condition, got {type(item).__name__}")
+        return NotCondition(item)
