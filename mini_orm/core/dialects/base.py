@@ -1,0 +1,194 @@
+"""What the compiler and the schema ask of a database's SQL: flags, a type table, and a few short spellings.
+
+Rules of this file:
+- A difference between databases is one attribute or one short method here. Nobody else asks for a name.
+- A spelling takes SQL text that is quoted already, and returns SQL text; values never pass through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from ...errors import ModelError
+from ..columns import ColumnType
+from ..models import ColumnMeta
+
+Isolation = Literal["read committed", "repeatable read", "serializable"]
+ISOLATIONS: tuple[str, ...] = ("read committed", "repeatable read", "serializable")
+Match = Literal["LIKE", "ILIKE", "CONTAINS", "STARTSWITH", "ENDSWITH", "LONG STARTSWITH", "LONG ENDSWITH"]
+
+
+class Dialect:
+    """How one database spells SQL. A subclass may change the type table, or any of the flags."""
+
+    name: ClassVar[str] = ""
+    #: PEP 249's word for the placeholders: "qmark" (`?`), "format" (`%s`) or "named" (`:name`).
+    paramstyle: ClassVar[str] = "qmark"
+    quote_char: ClassVar[str] = '"'
+    supports_returning: ClassVar[bool] = True
+    supports_nulls_order: ClassVar[bool] = True
+    #: `IF NOT EXISTS` for an index.
+    supports_index_if_not_exists: ClassVar[bool] = True
+    #: DDL takes part in a transaction.
+    supports_transactional_ddl: ClassVar[bool] = True
+    #: Keys can be handed out by the writer itself while it holds the database's write lock.
+    supports_reserved_keys: ClassVar[bool] = False
+    #: Asks whether any table remembers the last key it gave, and for the one of a table.
+    has_sequences: ClassVar[str] = ""
+    last_sequence: ClassVar[str] = ""
+    #: The longest pattern that LIKE or its like takes, in bytes; `None`: any.
+    max_pattern: ClassVar[int | None] = None
+    #: The most values that one statement may bind.
+    max_params: ClassVar[int] = 32766
+    #: The deepest tree of conditions that the database takes.
+    max_depth: ClassVar[int] = 900
+    #: The most entries of the parser's stack that a filter may need (see query/filters.py).
+    max_stack: ClassVar[int] = 2000
+    #: The driver tells the key that the last INSERT made.
+    has_last_id: ClassVar[bool] = False
+    #: A longer IN list travels as one value (see `in_many`); `None`: never.
+    max_in_list: ClassVar[int | None] = 256
+    #: Kind of a column -> its type.
+    types: ClassVar[Mapping[str, str]] = {}
+    #: Kind of a column -> the form its values are stored in (see codecs.py); what is not here is "native".
+    forms: ClassVar[Mapping[str, str]] = {}
+    #: The whole definition of an `auto` key, but for its name.
+    auto_key: ClassVar[str] = ""
+    #: What an INSERT without columns says after the table.
+    default_row: ClassVar[str] = "DEFAULT VALUES"
+    #: What follows the closing parenthesis of CREATE TABLE.
+    table_suffix: ClassVar[str] = ""
+    #: OFFSET needs a LIMIT; this one is as good as none.
+    no_limit: ClassVar[str | None] = None
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *sorted(self.__dict__.items())))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    # --- names and values ---
+
+    def quote(self, name: str) -> str:
+        """Quote an identifier.
+
+        Raises:
+            ModelError: it is empty, or has a NUL.
+        """
+        if not name or "\0" in name:
+            raise ModelError("an identifier must be text that is not empty and has no NUL")
+        mark = self.quote_char
+        return f"{mark}{name.replace(mark, mark * 2)}{mark}"
+
+    def q(self, name: str) -> str:
+        """Short for `quote`."""
+        return self.quote(name)
+
+    def placeholder(self, name: str) -> str:
+        """Return the mark of a bound value."""
+        return {"qmark": "?", "format": "%s", "pyformat": f"%({name})s", "named": f":{name}"}[self.paramstyle]
+
+    # --- schema ---
+
+    def column_type(self, column: ColumnMeta, *, keyed: bool) -> str:
+        """Return the type of a column; `keyed` where it is a key, or in an index or foreign key.
+
+        Raises:
+            ModelError: the column has a `db_type` that does not speak of this database, and nothing else.
+        """
+        kind = column.type
+        if isinstance(kind.db_type, str):
+            return kind.db_type
+        if kind.db_type is not None and self.name in kind.db_type:
+            return kind.db_type[self.name]
+        if kind.kind not in self.types:
+            raise ModelError(f"the field {column.name!r} has a db_type, but none for {self.name!r}", field=column.name)
+        return self._sized(kind, self.types[kind.kind], keyed)
+
+    def _sized(self, kind: ColumnType, default: str, keyed: bool) -> str:
+        if kind.kind == "str" and kind.max_length is not None:
+            return f"VARCHAR({kind.max_length})"
+        if kind.kind == "decimal" and kind.precision is not None:
+            return f"NUMERIC({kind.precision},{kind.scale or 0})"
+        if kind.kind == "datetime" and kind.timezone:
+            return self.types.get("datetime with time zone", default)
+        return default
+
+    def default(self, text: str, kind: ColumnType) -> str:
+        """Return the DEFAULT clause of a column."""
+        return f"DEFAULT {text}"
+
+    # --- queries ---
+
+    def match(self, op: Match, column: str, mark: str) -> str:
+        """Spell LIKE and its kin; the value was prepared by `match_value`."""
+        if op == "LIKE":
+            return f"{column} LIKE {mark}"
+        if op == "ILIKE":
+            return f"{column} ILIKE {mark}"
+        return f"{column} LIKE {mark} ESCAPE '!'"
+
+    def match_value(self, op: Match, text: str) -> str:
+        """Prepare the text that a match looks for."""
+        if op in ("LIKE", "ILIKE"):
+            return text
+        plain = text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        return {"CONTAINS": f"%{plain}%", "STARTSWITH": f"{plain}%", "ENDSWITH": f"%{plain}"}[op]
+
+    def same(self, left: str, right: str, *, negated: bool) -> str:
+        """Compare where NULL is a value like any other."""
+        return f"{left} IS {'' if negated else 'NOT '}DISTINCT FROM {right}"
+
+    def compared(self, column: str, kind: ColumnType, op: str) -> str:
+        """Make the left side of a comparison, or a key of an order, compare by value."""
+        return column
+
+    def in_many(self, column: str, kind: ColumnType, mark: str, *, negated: bool) -> str:
+        """Spell an IN list that travels as one value."""
+        raise NotImplementedError("this dialect binds each value of a list")
+
+    def many_value(self, kind: ColumnType, values: Sequence[Any]) -> Any:
+        """Pack the values of an IN list for `in_many`."""
+        raise NotImplementedError("this dialect binds each value of a list")
+
+    def arithmetic(self, left: str, operator: str, right: str, kind: str) -> str:
+        """Spell `+`, `-` or `*` over columns of a kind."""
+        return f"{left} {operator} {right}"
+
+    def assigned(self, sql: str, kind: str) -> str:
+        """Make the result of arithmetic fit for a column of a kind, or fail."""
+        return sql
+
+    def as_decimal(self, sql: str) -> str:
+        """Make a number comparable with a Decimal column."""
+        return sql
+
+    def ordered(self, term: str, *, desc: bool, nulls: str | None) -> str:
+        """Spell one key of ORDER BY."""
+        direction = f"{term} DESC" if desc else term
+        if nulls is None:
+            return direction
+        if self.supports_nulls_order:
+            return f"{direction} NULLS {nulls.upper()}"
+        return f"{term} IS NULL{' DESC' if nulls == 'first' else ''}, {direction}"
+
+    # --- transactions ---
+
+    def begin(self, isolation: str | None, *, read_only: bool) -> tuple[str, ...]:
+        """Return the statements that open a transaction."""
+        level = f" ISOLATION LEVEL {isolation.upper()}" if isolation else ""
+        return (f"BEGIN{level}{' READ ONLY' if read_only else ''}",)
+
+
+def check_isolation(isolation: str | None) -> None:
+    """Refuse an isolation level that no database has.
+
+    Raises:
+        ValueError: it is none of the three.
+    """
+    if isolation is not None and isolation not in ISOLATIONS:
+        raise ValueError(f"isolation must be one of {', '.join(map(repr, ISOLATIONS))} or None")
