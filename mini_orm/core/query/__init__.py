@@ -1,0 +1,1 @@
+"""From a model and a question to SQL, and from rows back to objects."""

@@ -1,0 +1,439 @@
+"""The only place that joins SQL: statements of one model in one dialect, each compiled once.
+
+Rules of this file:
+- Values are bound, always. A name reaches the text only after it was found in the model, and quoted.
+- The same question gives the same text: golden tests and the drivers' statement caches depend on it.
+- The cache is bounded; what falls out is compiled again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+from ..._typing import Row
+from ...errors import ModelError, QueryError, QueryTypeError, UniqueViolation, UnsafeOperationError
+from ..codecs import Refused, codec_error, make_codec
+from ..conditions import Expression, OrderBy
+from ..dialects import Dialect
+from ..models import ColumnMeta, ModelMeta, clone
+from .filters import Filters, Token
+from .rows import RowDecoder, undecodable
+from .statements import InsertPlan, Plan, Statement
+
+#: Shapes of statements kept for one model and dialect.
+CACHE_SIZE = 512
+#: Rows in one multi-row INSERT: more make no difference that can be measured, and cost a longer text.
+BULK_ROWS = 200
+_DIRECTIONS = ("first", "last", None)
+
+
+def compiler_for(meta: ModelMeta, dialect: Dialect) -> Compiler:
+    """Return the one compiler of a model in a dialect."""
+    found: Compiler | None = meta.compilers.get(dialect)
+    if found is None:
+        found = meta.compilers.setdefault(dialect, Compiler(meta, dialect))
+    return found
+
+
+class Compiler:
+    """Compiles the statements of one model in one dialect, and binds them."""
+
+    def __init__(self, meta: ModelMeta, dialect: Dialect) -> None:
+        self.meta = meta
+        self.dialect = dialect
+        try:
+            codecs = [make_codec(column.type, dialect.forms) for column in meta.columns]
+        except Refused as exc:
+            raise ModelError(f"{meta.name}: the value of an Enum's member can't be stored: {exc}") from exc
+        self._codecs = {column.name: codec for column, codec in zip(meta.columns, codecs, strict=True)}
+        self.decoder = RowDecoder(meta, codecs)
+        self._mark = dialect.placeholder("value")
+        self._table = self._quote(meta.table)
+        self._names = {column.name: self._quote(column.column) for column in meta.columns}
+        self.filters = Filters(meta, dialect, self._codecs, self._quote)
+        self._cache: dict[Any, Any] = {}
+        self._lock = threading.Lock()
+        self._all = ", ".join(self._names.values())
+        self._key_text = " AND ".join(f"{self._names[column.name]} = {self._mark}" for column in meta.pk)
+        self._values = _getter(meta.columns)
+        self._pk_values = _getter(meta.pk)
+        self._rest = tuple(column for column in meta.columns if not column.pk)
+        self._encoders = tuple(codec.encode for codec in codecs)
+        self._optional = frozenset(place for place, column in enumerate(meta.columns) if column.is_optional)
+        self._required = frozenset(place for place, column in enumerate(meta.columns) if column.pk) - self._optional
+        self.get_sql = f"SELECT {self._all} FROM {self._table} WHERE {self._key_text}"
+        self.delete_sql = f"DELETE FROM {self._table} WHERE {self._key_text}"
+        assignments = ", ".join(f"{self._names[column.name]} = {self._mark}" for column in self._rest)
+        self.update_sql = f"UPDATE {self._table} SET {assignments} WHERE {self._key_text}"
+
+    def _quote(self, name: str) -> str:
+        quoted = self.dialect.quote(name)
+        # In these styles a driver reads % in the text itself.
+        return quoted.replace("%", "%%") if self.dialect.paramstyle in ("format", "pyformat") else quoted
+
+    def _plan(self, key: Any, make: Callable[[], Any]) -> Any:
+        found = self._cache.get(key)
+        if found is None:
+            found = make()
+            with self._lock:
+                while len(self._cache) >= CACHE_SIZE:
+                    del self._cache[next(iter(self._cache))]
+                self._cache[key] = found
+        return found
+
+    # --- keys ---
+
+    def key(self, pk: Any) -> list[Any] | None:
+        """Encode a primary key: a value, a tuple in field order, or a mapping by field. `None` where a part is.
+
+        Raises:
+            QueryError: wrong arity, wrong names, or a value of the wrong type.
+        """
+        columns = self.meta.pk
+        if isinstance(pk, Mapping):
+            names = {column.name for column in columns}
+            if set(pk) != names:
+                raise QueryError(f"the key of {self.meta.name} is {', '.join(sorted(names))}")
+            values: Sequence[Any] = [pk[column.name] for column in columns]
+        elif isinstance(pk, tuple):
+            values = pk
+        else:
+            values = (pk,)
+        if pk is None:
+            return None
+        if len(values) != len(columns):
+            wanted = ", ".join(column.name for column in columns)
+            raise QueryError(f"the key of {self.meta.name} has {len(columns)} part(s): {wanted}; got {len(values)}")
+        if any(value is None for value in values):
+            return None
+        return [self.filters.encode(column, value) for column, value in zip(columns, values, strict=True)]
+
+    def key_of(self, obj: Any, action: str) -> list[Any]:
+        """Encode the key of an object.
+
+        Raises:
+            QueryError: a part of it is `None`.
+        """
+        values = self._pk_values(obj)
+        for column, value in zip(self.meta.pk, values, strict=True):
+            if value is None:
+                raise QueryError(f"{action}: the key {self.meta.name}.{column.name} is None")
+        return [self._encode(column, value) for column, value in zip(self.meta.pk, values, strict=True)]
+
+    def check(self, obj: Any, cls: type) -> None:
+        """Refuse an object of another class.
+
+        Raises:
+            TypeError: its class is not exactly the model.
+        """
+        if type(obj) is not cls:
+            shown = f"the class {obj.__name__}" if isinstance(obj, type) else type(obj).__name__
+            raise TypeError(f"this repository expects {cls.__name__} objects, got {shown}")
+
+    # --- SELECT ---
+
+    def select(self, where: Any, order_by: Any, limit: int | None, offset: int | None) -> Statement:
+        """Compile a SELECT of all columns.
+
+        Raises:
+            QueryError: see `Filters.read`; an unknown name to order by.
+            ValueError: limit below 1, offset below 0.
+        """
+        params: list[Any] = []
+        tokens = self.filters.read(where, params)
+        order = self._read_order(order_by)
+        _check_page(limit, offset)
+        key = ("select", tokens, order, limit is not None, offset is not None)
+        filtered = len(params)
+        if limit is not None:
+            params.append(limit)
+        if offset is not None:
+            params.append(offset)
+        plan: Plan = self._plan(key, lambda: self._make_select(tokens, order, limit, offset, filtered))
+        return self._bound(plan, params)
+
+    def _make_select(
+        self, tokens: tuple[Token, ...], order: tuple[Token, ...], limit: int | None, offset: int | None, filtered: int
+    ) -> Plan:
+        sql = f"SELECT {self._all} FROM {self._table}"
+        text, places = self._where(tokens, 0)
+        sql += text
+        if order:
+            sql += " ORDER BY " + ", ".join(self._write_order(key) for key in order)
+        if limit is not None:
+            sql += f" LIMIT {self._mark}"
+        elif offset is not None and self.dialect.no_limit is not None:
+            sql += f" LIMIT {self.dialect.no_limit}"
+        if offset is not None:
+            sql += f" OFFSET {self._mark}"
+        extra = (limit is not None) + (offset is not None)
+        return Plan(sql, _order([*places, *range(filtered, filtered + extra)]))
+
+    def count(self, where: Any) -> Statement:
+        """Compile `SELECT count(*)`."""
+        return self._filtered("count", f"SELECT count(*) FROM {self._table}", where)
+
+    def exists(self, where: Any) -> Statement:
+        """Compile a SELECT that has a row where one matches."""
+        return self._filtered("exists", f"SELECT 1 FROM {self._table}", where, " LIMIT 1")
+
+    def delete_where(self, where: Any, *, allow_all: bool) -> Statement:
+        """Compile a DELETE by condition.
+
+        Raises:
+            UnsafeOperationError: there is no condition, and `allow_all` is not true.
+        """
+        statement = self._filtered("delete", f"DELETE FROM {self._table}", where)
+        self._refuse_all(statement.sql == f"DELETE FROM {self._table}", allow_all, "delete_where")
+        return statement
+
+    def _filtered(self, kind: str, start: str, where: Any, end: str = "") -> Statement:
+        params: list[Any] = []
+        tokens = self.filters.read(where, params)
+
+        def make() -> Plan:
+            text, places = self._where(tokens, 0)
+            return Plan(start + text + end, _order(places))
+
+        return self._bound(self._plan((kind, tokens), make), params)
+
+    def _where(self, tokens: tuple[Token, ...], first: int) -> tuple[str, list[int]]:
+        if not tokens:
+            return "", []
+        text, places = self.filters.write(tokens, first)
+        return f" WHERE {text}", places
+
+    def _bound(self, plan: Plan, params: list[Any]) -> Statement:
+        if len(params) > self.dialect.max_params:
+            limit = self.dialect.max_params
+            raise QueryError(
+                f"{len(params)} values are more than one statement can bind ({limit}); use C.in_ for lists"
+            )
+        return plan.bind(params)
+
+    def _refuse_all(self, everything: bool, allow_all: bool, action: str) -> None:
+        if everything and not allow_all:
+            message = f"{action} without a condition would change every row of {self.meta.name}"
+            raise UnsafeOperationError(f"{message}; pass allow_all=True if that is what you want")
+
+    def _read_order(self, order_by: Any) -> tuple[Token, ...]:
+        if order_by is None:
+            return ()
+        if isinstance(order_by, str | OrderBy):
+            return (self._read_key(order_by),)
+        if isinstance(order_by, Mapping) or not isinstance(order_by, Sequence):
+            raise QueryTypeError(f"order_by takes OrderBy, str or a sequence of them, got {type(order_by).__name__}")
+        return tuple(self._read_key(key) for key in order_by)
+
+    def _read_key(self, key: Any) -> Token:
+        if isinstance(key, str):
+            desc = key.startswith("-") and key not in self._names
+            key = OrderBy(key[1:] if desc else key, desc)
+        if not isinstance(key, OrderBy):
+            raise QueryTypeError(f"order_by takes OrderBy and str, got {type(key).__name__}")
+        if key.nulls not in _DIRECTIONS:
+            raise QueryError("OrderBy.nulls is 'first', 'last' or None")
+        column = self.meta.column(key.col, "order_by")
+        if column.type.kind == "json":
+            raise QueryError(f"order_by: {self.meta.name}.{key.col} is JSON, and JSON values have no order")
+        return (key.col, bool(key.desc), key.nulls)
+
+    def _write_order(self, key: Token) -> str:
+        name, desc, nulls = key
+        term = self.dialect.compared(self._names[name], self.meta.by_name[name].type, "ORDER")
+        return self.dialect.ordered(term, desc=desc, nulls=nulls)
+
+    # --- INSERT ---
+
+    def _encode(self, column: ColumnMeta, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return self._codecs[column.name].encode(value)
+        except Refused as exc:
+            raise codec_error(self.meta, column, value, exc) from exc
+
+    def row(self, obj: Any) -> tuple[tuple[int, ...], list[Any]]:
+        """Encode an object: the places of the columns left out (the database fills them), and the other values.
+
+        Raises:
+            CodecError: a value is not of its field's type.
+            QueryError: a part of the key is `None` and the database does not make it.
+        """
+        values = list(self._values(obj))
+        omitted: list[int] = []
+        place = 0
+        try:
+            for place, encode in enumerate(self._encoders):
+                value = values[place]
+                if value is not None:
+                    values[place] = encode(value)
+                elif place in self._optional:
+                    omitted.append(place)
+        except Refused as exc:
+            raise codec_error(self.meta, self.meta.columns[place], values[place], exc) from exc
+        for place in self._required:
+            if values[place] is None:
+                raise QueryError(f"insert: the key {self.meta.name}.{self.meta.columns[place].name} is None")
+        if not omitted:
+            return (), values
+        return tuple(omitted), [value for place, value in enumerate(values) if place not in omitted]
+
+    def insert(self, omitted: tuple[int, ...]) -> InsertPlan:
+        """Compile an INSERT of one row without the omitted columns, which come back."""
+        plan: InsertPlan = self._plan(("insert", omitted), lambda: self._make_insert(omitted))
+        return plan
+
+    def _make_insert(self, omitted: tuple[int, ...]) -> InsertPlan:
+        sql = self._insert_into(omitted, 1)
+        left_out = tuple(self.meta.columns[place] for place in omitted)
+        auto = self.meta.auto
+        last_id = auto if auto in left_out and self.dialect.has_last_id else None
+        if left_out == (last_id,):
+            return InsertPlan(sql, last_id=last_id)
+        if not left_out:
+            return InsertPlan(sql)
+        if self.dialect.supports_returning:
+            names = ", ".join(self._names[column.name] for column in left_out)
+            return InsertPlan(f"{sql} RETURNING {names}", returning=left_out)
+        reread = tuple(column for column in left_out if column is not last_id)
+        for column in reread:
+            if column.pk:
+                raise QueryError(f"insert: this database can't tell the default of the key {column.name}; give a value")
+        return InsertPlan(sql, last_id=last_id, reread=reread)
+
+    def _insert_into(self, omitted: tuple[int, ...], rows: int) -> str:
+        names = [self._names[column.name] for place, column in enumerate(self.meta.columns) if place not in omitted]
+        if not names:
+            return f"INSERT INTO {self._table} {self.dialect.default_row}"
+        marks = f"({', '.join([self._mark] * len(names))})"
+        return f"INSERT INTO {self._table} ({', '.join(names)}) VALUES {', '.join([marks] * rows)}"
+
+    def insert_rows(self, omitted: tuple[int, ...], rows: int) -> str:
+        """Compile an INSERT of several rows that have the same columns."""
+        sql: str = self._plan(("insert_rows", omitted, rows), lambda: self._insert_into(omitted, rows))
+        return sql
+
+    def bulk_rows(self, omitted: tuple[int, ...]) -> int:
+        """Return how many rows one statement may insert."""
+        width = len(self.meta.columns) - len(omitted)
+        return max(1, min(BULK_ROWS, self.dialect.max_params // max(1, width)))
+
+    def highest_key(self) -> str:
+        """Compile a SELECT of the highest auto key."""
+        auto = self.meta.auto
+        assert auto is not None
+        return f"SELECT max({self._names[auto.name]}) FROM {self._table}"
+
+    def is_about(self, violation: UniqueViolation, names: Iterable[str]) -> bool:
+        """Tell whether a unique violation is about the fields `names`; `True` where the database does not say."""
+        if violation.columns is not None:
+            return set(violation.columns) <= {self.meta.by_name[name].column for name in names}
+        if violation.constraint is not None:
+            for index in self.meta.indexes:
+                if index.name == violation.constraint:
+                    return {column.name for column in index.columns} <= set(names)
+        return True
+
+    def reread(self, columns: Sequence[ColumnMeta]) -> str:
+        """Compile a SELECT of some columns by key."""
+        names = ", ".join(self._names[column.name] for column in columns)
+        return f"SELECT {names} FROM {self._table} WHERE {self._key_text}"
+
+    def decoded(self, columns: Sequence[ColumnMeta], row: Row) -> dict[str, Any]:
+        """Decode single values by field."""
+        values = {}
+        for column, value in zip(columns, row, strict=True):
+            decode = self._codecs[column.name].decode
+            try:
+                values[column.name] = value if value is None or decode is None else decode(value)
+            except Exception as exc:  # as in RowDecoder: decoders fail in their own ways
+                raise undecodable(self.meta, self.meta.columns.index(column), value, None) from exc
+        return values
+
+    def completed(self, obj: Any, values: Mapping[str, Any]) -> Any:
+        """Set what the database filled in: on the object, or on a copy where the model is frozen."""
+        if not values:
+            return clone(obj) if self.meta.frozen else obj
+        if not self.meta.frozen:
+            for name, value in values.items():
+                setattr(obj, name, value)
+            return obj
+        # No second __init__ and __post_init__: the object is the same, but for what the database knows.
+        twin = clone(obj)
+        for name, value in values.items():
+            object.__setattr__(twin, name, value)
+        return twin
+
+    # --- UPDATE ---
+
+    def update(self, obj: Any) -> Statement:
+        """Compile an UPDATE of every column by key.
+
+        Raises:
+            QueryError: the key is `None`, or the model has nothing but a key.
+        """
+        key = self.key_of(obj, "update")
+        if not self._rest:
+            raise QueryError(f"update: {self.meta.name} has no columns beside its key")
+        values = [self._encode(column, getattr(obj, column.name)) for column in self._rest]
+        return Statement(self.update_sql, values + key)
+
+    def update_where(self, values: Mapping[str, Any], where: Any, *, allow_all: bool) -> Statement:
+        """Compile an UPDATE by condition; values may be expressions of `F`.
+
+        Raises:
+            QueryError: no values, an unknown name, a column of the key.
+            UnsafeOperationError: there is no condition, and `allow_all` is not true.
+        """
+        if not isinstance(values, Mapping):
+            raise QueryTypeError(f"update_where takes a mapping of values, got {type(values).__name__}")
+        if not values:
+            raise QueryError("update_where needs at least one value")
+        params: list[Any] = []
+        targets: list[Token] = []
+        for name, value in values.items():
+            column = self.meta.column(name, "update_where")
+            if column.pk:
+                raise QueryError(f"update_where: {self.meta.name}.{name} is part of the key, which can't be changed")
+            if isinstance(value, Expression):
+                targets.append((name, self.filters.read_expression(value, column, params, target=True)))
+            else:
+                params.append(self._encode(column, value))
+                targets.append((name, ("?",)))
+        first = len(params)
+        tokens = self.filters.read(where, params)
+        self._refuse_all(not tokens, allow_all, "update_where")
+        key = ("update", tuple(targets), tokens)
+        return self._bound(self._plan(key, lambda: self._make_update(targets, tokens, first)), params)
+
+    def _make_update(self, targets: Sequence[Token], tokens: tuple[Token, ...], first: int) -> Plan:
+        assignments = ", ".join(f"{self._names[name]} = {self._assigned(name, token)}" for name, token in targets)
+        text, places = self._where(tokens, first)
+        return Plan(f"UPDATE {self._table} SET {assignments}{text}", _order([*range(first), *places]))
+
+    def _assigned(self, name: str, token: Token) -> str:
+        return self.filters.write_assigned(token, self.meta.by_name[name])
+
+
+def _check_page(limit: Any, offset: Any) -> None:
+    for name, value, least in (("limit", limit, 1), ("offset", offset, 0)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+            raise ValueError(f"{name} must be an int of at least {least}, or None")
+
+
+def _order(places: list[int]) -> tuple[int, ...] | None:
+    return None if places == list(range(len(places))) else tuple(places)
+
+
+def _getter(columns: Sequence[ColumnMeta]) -> Callable[[Any], tuple[Any, ...]]:
+    names = [column.name for column in columns]
+    if len(names) == 1:
+        single = attrgetter(names[0])
+        return lambda obj: (single(obj),)
+    return attrgetter(*names)

@@ -1,0 +1,42 @@
+"""What a compiler hands to an executor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..models import ColumnMeta
+
+
+class Statement(NamedTuple):
+    """SQL text and the values of its placeholders, in order."""
+
+    sql: str
+    params: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled statement in the cache: its text, and the order of its values where that is not the given one."""
+
+    sql: str
+    order: tuple[int, ...] | None = None
+
+    def bind(self, params: list[Any]) -> Statement:
+        """Join the text with values that were collected in the order of the query."""
+        if self.order is None:
+            return Statement(self.sql, params)
+        return Statement(self.sql, [params[place] for place in self.order])
+
+
+@dataclass(frozen=True, slots=True)
+class InsertPlan:
+    """An INSERT that leaves out some columns, and how their values come back.
+
+    `returning`: by RETURNING; `last_id`: the auto key, told by the driver; `reread`: by a SELECT of the new row.
+    """
+
+    sql: str
+    returning: tuple[ColumnMeta, ...] = ()
+    last_id: ColumnMeta | None = None
+    reread: tuple[ColumnMeta, ...] = ()
