@@ -1,0 +1,7 @@
+"""How each Python package connects and runs: one file for each, found by the class of a connection."""
+
+from __future__ import annotations
+
+from .base import Driver, Result, driver_of
+
+__all__ = ["Driver", "Result", "driver_of"]

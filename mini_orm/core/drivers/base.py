@@ -1,0 +1,178 @@
+"""What executors and scopes ask of a driver package.
+
+Rules of this file:
+- A driver has no state: it is told the connection. What it must remember of one is kept by the executor.
+- A driver package is imported when a connection of it shows up, never before.
+- Nobody outside `drivers/` asks which package it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
+
+from ..._typing import Row
+from ...errors import ConfigurationError, DatabaseError
+from ..dialects import Dialect
+
+#: Root package of a connection's class -> the module here, and the class in it.
+_DRIVERS = {"sqlite3": ("sqlite3", "Sqlite3Driver"), "aiosqlite": ("aiosqlite", "AiosqliteDriver")}
+
+
+class Result:
+    """The outcome of raw SQL, already read.
+
+    Attributes:
+        rowcount: rows changed, or rows in the result; never -1.
+        lastrowid: the key that the driver tells of the last INSERT, or `None`.
+        description: PEP 249's description of the columns, or `None` where the statement returns no rows.
+    """
+
+    __slots__ = ("_place", "_rows", "description", "lastrowid", "rowcount")
+
+    def __init__(self, rows: list[Row], rowcount: int, lastrowid: int | None, description: Any) -> None:
+        self._rows = rows
+        self._place = 0
+        self.description = description
+        self.rowcount = rowcount if rowcount >= 0 else len(rows)
+        self.lastrowid = lastrowid
+
+    def fetchone(self) -> Row | None:
+        """Return the next row as a tuple, or `None` after the last."""
+        if self._place >= len(self._rows):
+            return None
+        self._place += 1
+        return self._rows[self._place - 1]
+
+    def fetchall(self) -> list[Row]:
+        """Return the rows that were not fetched yet."""
+        rows = self._rows[self._place :]
+        self._place = len(self._rows)
+        return rows
+
+    def __iter__(self) -> Iterator[Row]:
+        while (row := self.fetchone()) is not None:
+            yield row
+
+
+class Driver(ABC):
+    """How one Python package runs SQL. The connection is always the raw one that statements run on."""
+
+    name: ClassVar[str]
+    #: `Database` can use it; otherwise only `AsyncDatabase`.
+    is_blocking: ClassVar[bool] = True
+    #: What the package, or the connection, raises for the database.
+    errors: ClassVar[tuple[type[BaseException], ...]]
+
+    @abstractmethod
+    def dialect(self) -> Dialect:
+        """Return the dialect that goes with the driver."""
+
+    @abstractmethod
+    def raw(self, conn: Any) -> Any:
+        """Return the blocking connection under `conn`.
+
+        Raises:
+            ConfigurationError: it is not open yet.
+        """
+
+    @abstractmethod
+    def check(self, conn: Any) -> None:
+        """Refuse a raw connection in a mode that mini_orm can't work with.
+
+        Raises:
+            ConfigurationError: says what to change.
+        """
+
+    @abstractmethod
+    def prepare(self, conn: Any) -> None:
+        """Make a raw connection ready, once, in the thread that uses it."""
+
+    @abstractmethod
+    def prepare_idle(self, conn: Any) -> None:
+        """Make the settings that the database takes only outside of a transaction, once."""
+
+    @abstractmethod
+    def cursor(self, conn: Any) -> Any:
+        """Make a cursor that returns plain tuples, whatever the user set on the connection."""
+
+    @abstractmethod
+    def in_transaction(self, conn: Any) -> bool:
+        """Tell whether a transaction is open on the raw connection."""
+
+    @abstractmethod
+    def mode(self, conn: Any) -> Any:
+        """Return what of the connection's mode mini_orm would change; `None` where nothing has to change."""
+
+    @abstractmethod
+    def set_mode(self, conn: Any, *, idle: bool) -> None:
+        """Put the connection into mini_orm's mode; into autocommit only if it is `idle`."""
+
+    @abstractmethod
+    def restore_mode(self, conn: Any, mode: Any) -> None:
+        """Put back what `mode` returned."""
+
+    @abstractmethod
+    def classify(self, exc: BaseException, conn: Any) -> tuple[type[DatabaseError], dict[str, Any]]:
+        """Return the class of an error, and `constraint`, `table`, `columns` where the database says."""
+
+    @abstractmethod
+    def is_busy(self, exc: BaseException) -> bool:
+        """Tell whether the statement failed because of another's lock, and may be tried again as it is."""
+
+    @abstractmethod
+    def is_bound_elsewhere(self, conn: Any) -> bool:
+        """Tell whether the connection refuses to be used in this thread."""
+
+    @abstractmethod
+    def interrupt(self, conn: Any) -> None:
+        """Interrupt the statement that runs, from any thread."""
+
+    @abstractmethod
+    def close(self, conn: Any) -> None:
+        """Close the raw connection."""
+
+    def hop(self, conn: Any) -> Callable[[Callable[[], Any]], Any] | None:
+        """Return the async function that runs a call in the connection's own thread, if it has one."""
+        return None
+
+    async def aclose(self, conn: Any) -> None:
+        """Close a connection that has to be awaited."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def busy_timeout(self, cursor: Any) -> float:
+        """Return how long a statement waits for a lock, in seconds."""
+
+    @abstractmethod
+    def set_busy_timeout(self, cursor: Any, seconds: float) -> None:
+        """Set how long a statement waits for a lock, in seconds."""
+
+    def check_dialect(self, dialect: Dialect) -> None:
+        """Refuse a dialect of another database.
+
+        Raises:
+            ConfigurationError: the connection speaks another dialect.
+        """
+        own = self.dialect().name
+        if dialect.name != own:
+            raise ConfigurationError(f"a {self.name} connection speaks {own}, not {dialect.name or type(dialect)}")
+
+
+def driver_of(conn: Any) -> Driver:
+    """Find the driver of a connection by its class, subclasses included.
+
+    Raises:
+        ConfigurationError: it is no connection that mini_orm knows.
+    """
+    for base in type(conn).__mro__:
+        found = _DRIVERS.get(base.__module__.partition(".")[0])
+        if found is not None and base.__name__ == "Connection":
+            module = importlib.import_module(f"{__package__}.{found[0]}")
+            driver: Driver = getattr(module, found[1])()
+            return driver
+    hint = "; open it first, for example sqlite3.connect(path)" if isinstance(conn, str | bytes) else ""
+    known: Sequence[str] = sorted(_DRIVERS)
+    raise ConfigurationError(f"a database needs a connection of {' or '.join(known)}, got {type(conn).__name__}{hint}")

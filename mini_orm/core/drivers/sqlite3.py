@@ -1,0 +1,285 @@
+"""The standard library's sqlite3.
+
+Rules of this file:
+- Outside of a transaction sqlite3 begins one by itself before it writes, unless `isolation_level` is `None`. While
+  mini_orm uses the connection it is; what the user set comes back after each use.
+- `row_factory` never matters, as cursors are our own; `text_factory` is set aside for each use.
+- The class of an error is chosen by SQLite's extended code. sqlite3 raises OperationalError for a syntax error and
+  for a lock alike. Source: https://www.sqlite.org/rescode.html
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sqlite3
+from collections.abc import Callable
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from typing import Any, ClassVar
+
+from ...errors import (
+    CheckViolation,
+    ConfigurationError,
+    ConnectionLost,
+    DatabaseError,
+    DataError,
+    ForeignKeyViolation,
+    IntegrityError,
+    LockTimeout,
+    NotNullViolation,
+    OperationalError,
+    ProgrammingError,
+    SerializationFailure,
+    UniqueViolation,
+)
+from ..codecs import decimal_text
+from ..dialects import SQLiteDialect
+from ..dialects.sqlite import float_bits
+from .base import Driver
+
+_BUSY, _LOCKED, _BUSY_SNAPSHOT = 5, 6, 517
+# Extended codes first, then primary ones.
+_CLASSES: dict[int, type[DatabaseError]] = {
+    1555: UniqueViolation,  # SQLITE_CONSTRAINT_PRIMARYKEY
+    2067: UniqueViolation,  # SQLITE_CONSTRAINT_UNIQUE
+    2579: UniqueViolation,  # SQLITE_CONSTRAINT_ROWID
+    787: ForeignKeyViolation,  # SQLITE_CONSTRAINT_FOREIGNKEY
+    1299: NotNullViolation,  # SQLITE_CONSTRAINT_NOTNULL
+    275: CheckViolation,  # SQLITE_CONSTRAINT_CHECK
+    _BUSY_SNAPSHOT: SerializationFailure,
+    1: ProgrammingError,  # SQLITE_ERROR: syntax, a missing table or column
+    _BUSY: LockTimeout,
+    _LOCKED: LockTimeout,
+    18: DataError,  # SQLITE_TOOBIG
+    19: IntegrityError,  # SQLITE_CONSTRAINT
+    20: DataError,  # SQLITE_MISMATCH
+    21: ProgrammingError,  # SQLITE_MISUSE
+    25: ProgrammingError,  # SQLITE_RANGE
+}
+_FAILED = re.compile(r"(UNIQUE|NOT NULL|CHECK) constraint failed: (.*)", re.DOTALL)
+# Python's own converters, and whose types mini_orm declares columns with.
+_DECLARED = {word.partition("(")[0].upper() for word in SQLiteDialect.types.values()}
+
+
+class Sqlite3Driver(Driver):
+    """Runs SQL through `sqlite3.Connection`."""
+
+    name = "sqlite3"
+    # sqlite3 lets these through for values that it can't bind.
+    errors: ClassVar[tuple[type[BaseException], ...]] = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError)
+
+    def dialect(self) -> SQLiteDialect:
+        return SQLiteDialect()
+
+    def raw(self, conn: Any) -> Any:
+        return conn
+
+    def check(self, conn: sqlite3.Connection) -> None:
+        if sqlite3.sqlite_version_info < (3, 35):
+            raise ConfigurationError(f"mini_orm needs SQLite 3.35 or later, this is {sqlite3.sqlite_version}")
+        if getattr(conn, "autocommit", None) is False:
+            raise ConfigurationError(
+                "this sqlite3 connection has autocommit=False, which keeps a transaction open all the time; "
+                "connect without it: sqlite3.connect(path)"
+            )
+
+    def prepare(self, conn: sqlite3.Connection) -> None:
+        self._refuse_converters(conn)
+        conn.create_function("mini_orm_ilike", 2, _ilike, deterministic=True)
+        conn.create_function("mini_orm_bits", 1, _bits, deterministic=True)
+        conn.create_function("mini_orm_int", 1, _int, deterministic=True)
+        conn.create_function("mini_orm_startswith", 2, _startswith, deterministic=True)
+        conn.create_function("mini_orm_endswith", 2, _endswith, deterministic=True)
+        for sign, name in (("+", "add"), ("-", "subtract"), ("*", "multiply")):
+            function = functools.partial(_decimal_arithmetic, getattr(_EXACT, name))
+            short = {"+": "add", "-": "sub", "*": "mul"}[sign]
+            conn.create_function(f"mini_orm_decimal_{short}", 2, function, deterministic=True)
+        conn.create_collation("mini_orm_decimal", _compare_decimals)
+
+    def _refuse_converters(self, conn: sqlite3.Connection) -> None:
+        # There is no telling a connection's detect_types but by its effect on a column of a declared type.
+        suspects = sorted(_DECLARED & set(sqlite3.converters))
+        if not suspects or conn.in_transaction:
+            return
+        cursor = self.cursor(conn)
+        cursor.execute(f"CREATE TEMP TABLE mini_orm_probe (value {suspects[0]})")
+        try:
+            cursor.execute("INSERT INTO mini_orm_probe VALUES ('mini_orm')")
+            try:
+                [value] = cursor.execute("SELECT value FROM mini_orm_probe").fetchone()
+            except Exception:  # the user's converter choked on the probe, so it was called
+                value = None
+            if value != "mini_orm":
+                raise ConfigurationError(
+                    f"this connection converts {suspects[0]} columns by itself (detect_types and a registered "
+                    "converter), so values would be decoded twice; open it without detect_types"
+                )
+        finally:
+            cursor.close()
+            conn.rollback()
+            conn.execute("DROP TABLE IF EXISTS temp.mini_orm_probe")
+
+    def cursor(self, conn: sqlite3.Connection) -> sqlite3.Cursor:
+        cursor = sqlite3.Cursor(conn)
+        cursor.row_factory = None
+        return cursor
+
+    def in_transaction(self, conn: sqlite3.Connection) -> bool:
+        return conn.in_transaction
+
+    def mode(self, conn: sqlite3.Connection) -> Any:
+        isolation, text = conn.isolation_level, conn.text_factory
+        return None if isolation is None and text is str else (isolation, text)
+
+    def set_mode(self, conn: sqlite3.Connection, *, idle: bool) -> None:
+        conn.text_factory = str
+        if idle:
+            conn.isolation_level = None
+
+    def restore_mode(self, conn: sqlite3.Connection, mode: Any) -> None:
+        isolation, conn.text_factory = mode
+        if conn.isolation_level != isolation:
+            conn.isolation_level = isolation
+
+    def prepare_idle(self, conn: sqlite3.Connection) -> None:
+        # SQLite ignores it inside a transaction. Source: https://www.sqlite.org/pragma.html#pragma_foreign_keys
+        conn.execute("PRAGMA foreign_keys = ON")
+
+    def classify(self, exc: BaseException, conn: sqlite3.Connection) -> tuple[type[DatabaseError], dict[str, Any]]:
+        code = getattr(exc, "sqlite_errorcode", None)
+        if code is None:
+            if _is_closed(conn):
+                return ConnectionLost, {}
+            return (ProgrammingError, {}) if isinstance(exc, sqlite3.Error | sqlite3.Warning) else (DataError, {})
+        ours = _CLASSES.get(code) or _CLASSES.get(code & 0xFF) or OperationalError
+        return ours, _constraint(str(exc)) if issubclass(ours, IntegrityError) else {}
+
+    def is_busy(self, exc: BaseException) -> bool:
+        code = getattr(exc, "sqlite_errorcode", 0)
+        return code & 0xFF in (_BUSY, _LOCKED) and code != _BUSY_SNAPSHOT
+
+    def is_bound_elsewhere(self, conn: sqlite3.Connection) -> bool:
+        try:
+            conn.cursor().close()
+        except sqlite3.ProgrammingError as exc:
+            return "thread" in str(exc)  # sqlite3 has no code for it
+        return False
+
+    def interrupt(self, conn: sqlite3.Connection) -> None:
+        try:
+            conn.interrupt()
+        except sqlite3.ProgrammingError:
+            return  # closed meanwhile: there is nothing left to interrupt
+
+    def close(self, conn: sqlite3.Connection) -> None:
+        conn.close()
+
+    def busy_timeout(self, cursor: sqlite3.Cursor) -> float:
+        [milliseconds] = cursor.execute("PRAGMA busy_timeout").fetchone()
+        return float(milliseconds) / 1000
+
+    def set_busy_timeout(self, cursor: sqlite3.Cursor, seconds: float) -> None:
+        cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}").fetchall()
+
+
+def _is_closed(conn: sqlite3.Connection) -> bool:
+    try:
+        return conn.total_changes < 0
+    except sqlite3.ProgrammingError:
+        return True
+
+
+def _constraint(text: str) -> dict[str, Any]:
+    """Read the names from SQLite's text, its only place for them: `UNIQUE constraint failed: user.email`."""
+    found = _FAILED.match(text)
+    if found is None:
+        return {}
+    kind, names = found.groups()
+    if kind == "CHECK":
+        return {"constraint": names}
+    if names.startswith("index '"):
+        return {"constraint": names[len("index '") : -1]}
+    table = names.partition(".")[0]
+    columns = names[len(table) + 1 :].split(f", {table}.")
+    # A dot in a name leaves no way to tell the table from the column.
+    return {"table": table, "columns": tuple(columns)} if names.count(".") == len(columns) else {}
+
+
+# --- functions and the collation that SQLite lacks ------------------------------------------------------------
+
+
+class _Pattern:
+    """A LIKE pattern, matched piece by piece from the left: no pattern makes it try twice."""
+
+    def __init__(self, pattern: str) -> None:
+        pieces = pattern.split("%")
+        self._open = len(pieces) > 1
+        self._first, *self._middle = (self._compiled(piece) for piece in pieces)
+        self._last, self._width = self._compiled(pieces[-1]), len(pieces[-1])
+
+    @staticmethod
+    def _compiled(piece: str) -> re.Pattern[str]:
+        text = "".join("." if mark == "_" else re.escape(mark) for mark in piece)
+        return re.compile(text, re.IGNORECASE | re.DOTALL)
+
+    def matches(self, text: str) -> bool:
+        if not self._open:
+            return self._first.fullmatch(text) is not None
+        found = self._first.match(text)
+        for piece in self._middle[:-1]:
+            if found is None:
+                return False
+            found = piece.search(text, found.end())
+        start = len(text) - self._width
+        return found is not None and found.end() <= start and self._last.match(text, start) is not None
+
+
+_pattern = functools.lru_cache(maxsize=256)(_Pattern)
+
+
+def _ilike(pattern: Any, value: Any) -> int | None:
+    if pattern is None or value is None:
+        return None
+    return _pattern(str(pattern)).matches(str(value))
+
+
+def _startswith(value: Any, text: Any) -> int | None:
+    return None if value is None else str(value).startswith(text)
+
+
+def _endswith(value: Any, text: Any) -> int | None:
+    return None if value is None else str(value).endswith(text)
+
+
+def _int(value: Any) -> int | None:
+    # SQLite goes over to floats where an int is out of range. An OverflowError here is its TOOBIG, our DataError.
+    if isinstance(value, float):
+        raise OverflowError("the result does not fit into 64 bits")
+    return value  # type: ignore[no-any-return]  # an int or NULL
+
+
+def _bits(value: Any) -> int | None:
+    return None if value is None else float_bits(value)
+
+
+# Wide enough for any result of what a column can hold; inexact results are errors and never rounded.
+_EXACT = Context(prec=400_000, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
+
+
+def _decimal(value: Any) -> Decimal:
+    return Decimal(value if isinstance(value, str | int) else str(value))
+
+
+def _decimal_arithmetic(operation: Callable[[Decimal, Decimal], Decimal], left: Any, right: Any) -> str | None:
+    if left is None or right is None:
+        return None
+    return decimal_text(operation(_decimal(left), _decimal(right)))
+
+
+def _compare_decimals(left: str, right: str) -> int:
+    try:
+        a, b = Decimal(left), Decimal(right)
+    except InvalidOperation:
+        # A foreign text in the column: any order will do, as long as it is one.
+        return (left > right) - (left < right)
+    return (a > b) - (a < b)
