@@ -1,0 +1,327 @@
+"""`Database`: a connection, its transactions, and raw SQL, for blocking code."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from ..._typing import RawParams
+from ...errors import (
+    ConfigurationError,
+    DeadlockDetected,
+    LockTimeout,
+    SerializationFailure,
+    TransactionError,
+)
+from ..dialects import Dialect
+from ..dialects.base import Isolation, check_isolation
+from ..drivers import Driver, Result, driver_of
+from .executors import Executor, drive, log
+from .transactions import Guard, Scope, _open_scopes, guard_of, route, thread_owner
+
+R = TypeVar("R")
+P = ParamSpec("P")
+Operation = Callable[Concatenate[Executor, P], Coroutine[Any, Any, R]]
+#: What another run of the same transaction may well survive.
+RETRIED = (SerializationFailure, DeadlockDetected, LockTimeout)
+
+
+class ThreadHold:
+    """A claim on a lock of threads."""
+
+    __slots__ = ("_lock", "_tried")
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self._tried = False
+
+    async def acquire(self) -> None:
+        self._tried = True  # before: an interrupt may fall between the lock and any word about it
+        self._lock.acquire()
+
+    def release(self) -> None:
+        if self._tried:
+            self._tried = False
+            try:
+                self._lock.release()
+            except RuntimeError:
+                log.debug("an interrupt came before the lock was had")
+
+
+class ThreadRunner:
+    """Runs operations at once, in the thread that calls."""
+
+    def lock(self) -> Any:
+        return threading.RLock()
+
+    def hold(self, lock: Any) -> ThreadHold:
+        return ThreadHold(lock)
+
+    async def perform(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
+        return await operation
+
+    def owner(self) -> object:
+        return thread_owner()
+
+
+_runner = ThreadRunner()
+
+
+class Database:
+    """One database over one blocking connection, for any number of threads, which take turns.
+
+    The connection stays the caller's: its settings come back after each use, and a transaction that is open on it
+    is joined by savepoints and never committed. `close()` closes it.
+
+    Args:
+        source: an open connection of a supported driver.
+        dialect: the SQL to speak; found from the driver where left out.
+        joined: `True` says that the connection is in a transaction, for a driver that can't tell.
+
+    Raises:
+        ConfigurationError: the source is no connection that mini_orm knows, is an async one, or does not speak
+            the dialect.
+    """
+
+    def __init__(self, source: Any, dialect: Dialect | None = None, *, joined: bool | None = None) -> None:
+        driver = driver_of(source)
+        if not driver.is_blocking:
+            raise ConfigurationError(f"{driver.name} connections are async; use AsyncDatabase")
+        self._scope: Scope | None = None
+        self._guard = new_guard(source, driver, dialect, joined, _runner.lock)
+
+    @classmethod
+    def _bound(cls, scope: Scope) -> Database:
+        bound = cls.__new__(cls)
+        bound._scope = scope
+        bound._guard = scope.guard
+        return bound
+
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL that is spoken."""
+        return self._guard.executor.dialect
+
+    @property
+    def conn(self) -> Any:
+        """The connection that was given; `None` after `close()`."""
+        return None if self._guard.closed else self._guard.conn
+
+    def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run an operation on this context's connection: in the open transaction, or in one of its own."""
+        guard = self._guard
+        scope = self._scope if not _open_scopes.get() else route(guard, self._scope, thread_owner)
+        if scope is None:
+            with guard.lock:
+                guard.check()
+                executor = guard.executor
+                try:
+                    executor.enter()
+                    return drive(operation(executor, *args, **kwargs))
+                finally:
+                    executor.leave()
+        with scope.lock:
+            scope.check()
+            return drive(operation(guard.executor, *args, **kwargs))
+
+    def transaction(self, *, isolation: Isolation | None = None, read_only: bool = False) -> Transaction:
+        """Open a transaction: `with db.transaction() as tx:`. `tx` is a `Database` bound to it.
+
+        It commits at the end of the block, and rolls back on any exception, which goes on. Inside of a transaction
+        it is a savepoint. On SQLite it is a writer's from the start (BEGIN IMMEDIATE) unless `read_only`.
+
+        Args:
+            isolation: `"read committed"`, `"repeatable read"` or `"serializable"`; `None` is the database's default.
+            read_only: nothing will be written.
+
+        Raises:
+            TransactionError: from the block's start: another isolation than the transaction around it; the caller
+                inherited another task's or thread's transaction. At its end: the transaction is not there any more.
+            LockTimeout: another connection kept the database locked.
+        """
+        return Transaction(self, isolation, read_only)
+
+    def run_in_transaction(
+        self, fn: Callable[[Database], R], *, retries: int = 3, isolation: Isolation | None = None
+    ) -> R:
+        """Call `fn(tx)` in a transaction and return its result; try again where another transaction was in the way.
+
+        Args:
+            fn: called once more after each failure that another run may survive (serialization failure, deadlock,
+                lock timeout); whatever else it changes must bear that.
+            retries: how often to try again, at most.
+
+        Raises:
+            TransactionError: inside of a transaction, which could not be repeated.
+        """
+        for pause in pauses(retries):
+            try:
+                with Transaction(self, isolation, False, outermost=True) as tx:
+                    result = fn(tx)
+                    if isinstance(result, Coroutine):
+                        result.close()
+                        raise TypeError("run_in_transaction of a Database takes a plain function, not a coroutine one")
+                return result
+            except RETRIED:
+                if pause is None:
+                    raise
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def execute(self, sql: str, params: RawParams = None) -> Result:
+        """Run SQL in the driver's own style; return its `Result`, already read.
+
+        Outside of a transaction it is committed when it returns. `db.execute("BEGIN")` opens a transaction that all
+        users of the connection join, until `COMMIT` or `ROLLBACK`.
+        """
+        return self.run(raw, sql, params)
+
+    def fetchone(self, sql: str, params: RawParams = None) -> dict[str, Any] | None:
+        """Run a query; return its first row by column name, or `None`."""
+        return self.run(raw_first, sql, params)
+
+    def fetchall(self, sql: str, params: RawParams = None) -> list[dict[str, Any]]:
+        """Run a query; return its rows by column name."""
+        return self.run(raw_all, sql, params)
+
+    def close(self, *, close_pool: bool = False) -> None:
+        """Close the connection, after whatever runs on it has ended. Twice is fine.
+
+        Args:
+            close_pool: close the pool, too, where the database has one.
+
+        Raises:
+            TransactionError: inside of a transaction on it.
+        """
+        guard = self._guard
+        refuse_close(guard, self._scope)
+        with guard.lock:
+            if not guard.closed:
+                guard.driver.close(guard.conn)
+                guard.closed = True
+
+    def __enter__(self) -> Database:
+        with self._guard.lock:
+            self._guard.check()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Transaction:
+    """What `Database.transaction()` returns: a context manager, for one use."""
+
+    def __init__(self, db: Database, isolation: str | None, read_only: bool, *, outermost: bool = False) -> None:
+        self._scope: Scope | None = None
+        check_isolation(isolation)
+        self._db = db
+        self._options = {"isolation": isolation, "read_only": read_only, "outermost": outermost}
+
+    def __enter__(self) -> Database:
+        if self._scope is not None:
+            raise TransactionError("a transaction can be entered once; call transaction() again")
+        db = self._db
+        parent = route(db._guard, db._scope, thread_owner)
+        scope = self._scope = Scope(_runner, db._guard, parent, **self._options)  # type: ignore[arg-type]  # as given
+        try:
+            drive(scope.open())
+            return Database._bound(scope)
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """Undo what is left of the transaction."""
+        scope = self._scope
+        if scope is not None:
+            drive(scope.close(keep=False))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        scope = self._scope
+        assert scope is not None
+        try:
+            drive(scope.close(keep=kind is None))
+        except BaseException:
+            self._abandon()
+            raise
+
+    def __del__(self) -> None:
+        # An interrupt in the first instruction of __exit__ lets nobody else undo it.
+        scope: Scope | None = getattr(self, "_scope", None)
+        if scope is not None and scope.is_open and scope.owner == thread_owner():
+            self._abandon()
+
+
+def new_guard(
+    source: Any, driver: Driver, dialect: Dialect | None, joined: bool | None, lock: Callable[[], Any]
+) -> Guard:
+    """Return the guard of a connection, made at its first use.
+
+    Raises:
+        ConfigurationError: the connection does not speak the dialect, or is in a mode that can't be worked with.
+    """
+    if dialect is None:
+        dialect = driver.dialect()
+    elif not isinstance(dialect, Dialect):
+        raise ConfigurationError(f"dialect must be a Dialect, got {type(dialect).__name__}")
+    driver.check_dialect(dialect)
+    conn = driver.raw(source)
+    driver.check(conn)
+    executor = Executor(driver, conn, dialect, joined=bool(joined))
+    return guard_of(source, lambda: Guard(driver, source, executor, lock()))
+
+
+def refuse_close(guard: Guard, scope: Scope | None) -> None:
+    """Refuse to close a connection from inside of its own transaction.
+
+    Raises:
+        TransactionError: through `tx`, or by the owner of the open transaction.
+    """
+    if scope is not None:
+        raise TransactionError("tx ends with its with block; close the Database that it came from")
+    if route(guard, None, thread_owner) is not None:
+        raise TransactionError("a transaction is open on this connection; leave its with block before close()")
+
+
+def pauses(retries: int) -> list[float | None]:
+    """Return the pause after each try, in seconds; `None` after the last. They grow, are capped, and vary.
+
+    Raises:
+        ValueError: `retries` is no int of at least 0.
+    """
+    import random  # not needed for anything else, and not free to import
+
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise ValueError("retries must be an int of at least 0")
+    return [*(min(1.0, 0.01 * 2**number) * random.uniform(0.5, 1.0) for number in range(retries)), None]
+
+
+async def raw(executor: Executor, sql: str, params: RawParams) -> Result:
+    """Run the user's SQL."""
+    return await executor.query(sql, params)
+
+
+async def raw_first(executor: Executor, sql: str, params: RawParams) -> dict[str, Any] | None:
+    """Run the user's query and read one row."""
+    result = await executor.query(sql, params, first=True)
+    row = result.fetchone()
+    return None if row is None else dict(zip(_names(result), row, strict=True))
+
+
+async def raw_all(executor: Executor, sql: str, params: RawParams) -> list[dict[str, Any]]:
+    """Run the user's query and read all rows."""
+    result = await executor.query(sql, params)
+    names = _names(result)
+    return [dict(zip(names, row, strict=True)) for row in result]
+
+
+def _names(result: Result) -> list[str]:
+    return [column[0] for column in result.description or ()]

@@ -1,0 +1,212 @@
+"""`AsyncDatabase`: the same as `Database`, for asyncio."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from ..._typing import RawParams
+from ...errors import TransactionError
+from ..dialects import Dialect
+from ..dialects.base import Isolation, check_isolation
+from ..drivers import Result, driver_of
+from .database import (
+    RETRIED,
+    Operation,
+    new_guard,
+    pauses,
+    raw,
+    raw_all,
+    raw_first,
+    refuse_close,
+)
+from .executors import Executor, drive
+from .transactions import Guard, Scope, route, thread_owner
+
+if TYPE_CHECKING:
+    from .tasks import PatientExecutor, TaskRunner
+
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+class AsyncDatabase:
+    """Async twin of `Database`.
+
+    A blocking connection's work runs in a worker thread, one hop an operation; a sqlite3 connection that is bound
+    to the event loop's thread runs inline. A cancelled call comes back when its connection is safe again.
+    """
+
+    def __init__(self, source: Any, dialect: Dialect | None = None, *, joined: bool | None = None) -> None:
+        from .tasks import TaskRunner  # imports asyncio, which `import mini_orm` does not
+
+        self._scope: Scope | None = None
+        self._runner: TaskRunner = TaskRunner()
+        self._guard = new_guard(source, driver_of(source), dialect, joined, self._runner.lock)
+
+    @classmethod
+    def _bound(cls, scope: Scope, runner: TaskRunner) -> AsyncDatabase:
+        bound = cls.__new__(cls)
+        bound._scope = scope
+        bound._runner = runner
+        bound._guard = scope.guard
+        return bound
+
+    @property
+    def dialect(self) -> Dialect:
+        """Async twin of `Database.dialect`."""
+        return self._guard.executor.dialect
+
+    @property
+    def conn(self) -> Any:
+        """Async twin of `Database.conn`."""
+        return None if self._guard.closed else self._guard.conn
+
+    async def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Async twin of `Database.run`."""
+        guard = self._guard
+        scope = route(guard, self._scope, thread_owner)
+        hold = self._runner.hold(guard.lock if scope is None else scope.lock)
+        try:
+            await hold.acquire()
+            if scope is None:
+                guard.check()
+                return await self._runner.perform(guard, _use(guard, operation, *args, **kwargs))
+            scope.check()
+            return await self._runner.perform(guard, operation(guard.executor, *args, **kwargs))
+        finally:
+            hold.release()
+
+    def transaction(self, *, isolation: Isolation | None = None, read_only: bool = False) -> AsyncTransaction:
+        """Async twin of `Database.transaction`."""
+        return AsyncTransaction(self, isolation, read_only)
+
+    async def run_in_transaction(
+        self, fn: Callable[[AsyncDatabase], Awaitable[R]], *, retries: int = 3, isolation: Isolation | None = None
+    ) -> R:
+        """Async twin of `Database.run_in_transaction`."""
+        import asyncio  # as in __init__
+
+        for pause in pauses(retries):
+            try:
+                async with AsyncTransaction(self, isolation, False, outermost=True) as tx:
+                    awaitable = fn(tx)
+                    if not inspect.isawaitable(awaitable):
+                        raise TypeError("run_in_transaction of an AsyncDatabase takes a coroutine function")
+                    result = await awaitable
+                return result
+            except RETRIED:
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def execute(self, sql: str, params: RawParams = None) -> Result:
+        """Async twin of `Database.execute`."""
+        return await self.run(raw, sql, params)
+
+    async def fetchone(self, sql: str, params: RawParams = None) -> dict[str, Any] | None:
+        """Async twin of `Database.fetchone`."""
+        return await self.run(raw_first, sql, params)
+
+    async def fetchall(self, sql: str, params: RawParams = None) -> list[dict[str, Any]]:
+        """Async twin of `Database.fetchall`."""
+        return await self.run(raw_all, sql, params)
+
+    def close(self, *, close_pool: bool = False) -> None:
+        """Close a blocking connection at once; an async one needs `await aclose()`. Twice is fine.
+
+        Raises:
+            RuntimeError: the connection is an async one, or is in use.
+        """
+        guard = self._guard
+        refuse_close(guard, self._scope)
+        if guard.closed:
+            return
+        if not guard.driver.is_blocking:
+            raise RuntimeError(f"a {guard.driver.name} connection is closed by a coroutine; use await aclose()")
+        if guard.lock.is_held:
+            raise TransactionError("an operation or a transaction is running; use await aclose(), which waits for it")
+        guard.driver.close(guard.conn)
+        guard.closed = True
+        self._runner.stop()
+
+    async def aclose(self, *, close_pool: bool = False) -> None:
+        """Close the connection, after whatever runs on it has ended. Twice is fine."""
+        guard = self._guard
+        refuse_close(guard, self._scope)
+        hold = self._runner.hold(guard.lock)
+        try:
+            await hold.acquire()
+            if not guard.closed:
+                await self._runner.close(guard)
+                guard.closed = True
+        finally:
+            hold.release()
+
+    async def __aenter__(self) -> AsyncDatabase:
+        self._guard.check()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class AsyncTransaction:
+    """What `AsyncDatabase.transaction()` returns: an async context manager, for one use."""
+
+    def __init__(self, db: AsyncDatabase, isolation: str | None, read_only: bool, *, outermost: bool = False) -> None:
+        self._scope: Scope | None = None
+        self._thread = threading.get_ident()
+        check_isolation(isolation)
+        self._db = db
+        self._options = {"isolation": isolation, "read_only": read_only, "outermost": outermost}
+
+    async def __aenter__(self) -> AsyncDatabase:
+        db = self._db
+        if self._scope is not None:
+            raise TransactionError("a transaction can be entered once; call transaction() again")
+        parent = route(db._guard, db._scope, thread_owner)
+        scope = self._scope = Scope(db._runner, db._guard, parent, **self._options)  # type: ignore[arg-type]  # as given
+        try:
+            await scope.open()
+            return AsyncDatabase._bound(scope, db._runner)
+        except BaseException:
+            await scope.close(keep=False)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        scope = self._scope
+        assert scope is not None
+        try:
+            await scope.close(keep=kind is None)
+        except BaseException:
+            await scope.close(keep=False)
+            raise
+
+    def __del__(self) -> None:
+        # An interrupt in the first instruction of __aexit__ lets nobody else undo it. In a worker thread, which
+        # can't be waited for here, the next use of the connection does.
+        scope: Scope | None = getattr(self, "_scope", None)
+        if scope is not None and scope.is_open:
+            if self._db._runner.is_inline and threading.get_ident() == self._thread:
+                drive(scope.close(keep=False))
+            else:
+                scope.release()
+
+
+async def _use(guard: Guard, operation: Callable[..., Coroutine[Any, Any, R]], *args: Any, **kwargs: Any) -> R:
+    """Run an operation as a use of its own, in the connection's thread."""
+    executor: Executor | PatientExecutor = guard.executor
+    try:
+        executor.enter()
+        return await operation(executor, *args, **kwargs)
+    finally:
+        executor.leave()

@@ -1,0 +1,303 @@
+"""Runs single statements on one connection, and keeps what must be remembered of it.
+
+Rules of this file:
+- Every verb is `async def`, so that an operation is written once. On a blocking connection no verb ever suspends,
+  and `drive` runs the whole operation with one `send`.
+- `enter` and `leave` stand around each use from the top: they read whether the user has a transaction open before
+  they touch the connection's mode, and put the mode back. `blocks` are the transactions and savepoints that
+  mini_orm has open; what an interrupt left of them is rolled back by the next `enter`.
+- No statement runs once a transaction that mini_orm began is gone: it would be committed by itself.
+- A driver's error leaves here as one of ours that is also the driver's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
+
+from ..._typing import Params, RawParams, Row
+from ...errors import ConnectionLost, DatabaseError, TransactionError, translated
+from ..dialects import Dialect
+from ..drivers import Driver, Result
+
+log = logging.getLogger("mini_orm")
+R = TypeVar("R")
+#: Seconds between two tries for a lock; the last one repeats. SQLite's own handler waits like this.
+_PAUSES = (0.001, 0.002, 0.005, 0.010, 0.015, 0.020, 0.025, 0.050)
+
+
+class Stopped(BaseException):
+    """Ends an operation whose caller was cancelled; never leaves mini_orm."""
+
+
+def drive(operation: Coroutine[Any, Any, R]) -> R:
+    """Run an operation that never suspends.
+
+    Raises:
+        RuntimeError: it suspended, which is a bug in mini_orm.
+    """
+    try:
+        operation.send(None)
+    except StopIteration as done:
+        result: R = done.value
+        return result
+    operation.close()
+    raise RuntimeError("an operation on a blocking connection suspended; this is a bug in mini_orm")
+
+
+class Executor:
+    """Runs statements on one connection of a blocking driver."""
+
+    def __init__(self, driver: Driver, conn: Any, dialect: Dialect, *, joined: bool = False) -> None:
+        self.driver = driver
+        self.conn = conn
+        self.dialect = dialect
+        self.blocks: list[object] = []
+        self.read_only = False
+        self.broken: BaseException | None = None
+        self.cancelled = False
+        self.is_declared_joined = joined
+        self._errors = driver.errors
+        self._cursor: Any = None
+        self._mode: Any = None
+        self._ready = False
+        self._settled = False
+        self._patience: float | None = None
+        self._unwinding = False
+        self._interrupts = threading.Lock()
+
+    # --- uses ---
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open on the connection, mini_orm's or the user's."""
+        try:
+            return self.is_declared_joined or self.driver.in_transaction(self.conn)
+        except self._errors as exc:
+            raise self.error(exc, None) from exc
+
+    def enter(self) -> None:
+        """Begin a use of the connection.
+
+        Raises:
+            ConnectionLost: it is closed, or was given up after a failed rollback.
+            ConfigurationError: the connection is in a mode that mini_orm can't work with.
+        """
+        if self.broken is not None:
+            message = "this connection was given up after its rollback failed; open a new one"
+            raise ConnectionLost(message) from self.broken
+        try:
+            if self.blocks:
+                self._heal()
+            idle = not self.in_transaction
+            if not self._settled:
+                self._settle(idle)
+            mode = self.driver.mode(self.conn)
+            if mode is not None:
+                if self._mode is None:
+                    self._mode = mode
+                self.driver.set_mode(self.conn, idle=idle)
+        except self._errors as exc:
+            raise self.error(exc, None) from exc
+
+    def leave(self) -> None:
+        """End a use of the connection: its mode is the user's again."""
+        mode = self._mode
+        if mode is not None:
+            try:
+                self.driver.restore_mode(self.conn, mode)
+            except self._errors:
+                log.debug("the mode of a closed connection was not put back")
+            self._mode = None
+
+    def _settle(self, idle: bool) -> None:
+        if not self._ready:
+            self.driver.check(self.conn)
+            self.driver.prepare(self.conn)
+            self._cursor = self.driver.cursor(self.conn)
+            self._ready = True
+        if idle:
+            self.driver.prepare_idle(self.conn)
+            self._settled = True
+        elif not self.is_declared_joined:
+            log.warning("the connection is in a transaction: settings such as foreign keys wait until it is idle")
+
+    def _heal(self) -> None:
+        # An interrupt fell into the very lines that undo a transaction. Nobody owns what is open now.
+        log.warning("rolling back a transaction that an interrupt left open")
+        self.blocks.clear()
+        self.read_only = False
+        if self.driver.in_transaction(self.conn):
+            self.conn.rollback()
+
+    # --- cancellation ---
+
+    def cancel(self) -> None:
+        """Make the running operation end soon: its statement is interrupted, and no other one begins."""
+        with self._interrupts:
+            self.cancelled = True
+            if not self._unwinding:
+                self.driver.interrupt(self.conn)
+
+    @contextlib.contextmanager
+    def _unstopped(self) -> Iterator[None]:
+        """Keep `cancel` from the statements inside, which undo something."""
+        with self._interrupts:
+            self._unwinding = True
+        try:
+            yield
+        finally:
+            self._unwinding = False
+
+    def resume(self) -> None:
+        """Take statements again, after `cancel`."""
+        self.cancelled = False
+
+    # --- statements ---
+
+    def _watch(self) -> None:
+        self._check_cancelled()
+        self.require_transaction()
+
+    def require_transaction(self) -> None:
+        """Refuse to go on where mini_orm's own transaction is gone.
+
+        Raises:
+            TransactionError: the database, or raw SQL, ended it.
+        """
+        if self.blocks and not self.in_transaction:
+            raise TransactionError(
+                "the transaction is not there any more: the database, or a COMMIT or ROLLBACK in raw SQL, ended it; "
+                "nothing more is sent, and nothing after it was committed"
+            )
+
+    def _check_cancelled(self) -> None:
+        if self.cancelled and not self._unwinding:
+            raise Stopped
+
+    def error(self, exc: BaseException, sql: str | None) -> DatabaseError:
+        """Translate a driver's error."""
+        ours, attributes = self.driver.classify(exc, self.conn)
+        return translated(ours, exc, sql=sql, **attributes)
+
+    async def _run(self, sql: str, params: Any = (), *, note: bool = True, many: bool = False) -> Any:
+        if self.blocks or self.cancelled:
+            self._watch()
+        return await self._send(sql, params, note=note, many=many)
+
+    async def _send(self, sql: str, params: Any = (), *, note: bool = True, many: bool = False) -> Any:
+        cursor = self._cursor
+        waited = 0.0
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                return cursor.executemany(sql, params) if many else cursor.execute(sql, params)
+            except self._errors as exc:
+                if self._patience is None or waited >= self._patience or not self.driver.is_busy(exc):
+                    raise self.error(exc, sql if note else None) from exc
+            except BaseException:
+                self._renew_cursor()
+                raise
+            started = time.monotonic()
+            await self._pause(min(next(pauses, _PAUSES[-1]), self._patience - waited))
+            waited += max(time.monotonic() - started, _PAUSES[0])
+            self._check_cancelled()
+
+    async def _pause(self, seconds: float) -> None:
+        raise NotImplementedError("the database waits for locks by itself")
+
+    def _renew_cursor(self) -> None:
+        # A statement that was left in the middle would keep its lock.
+        cursor, self._cursor = self._cursor, self.driver.cursor(self.conn)
+        try:
+            cursor.close()
+        except self._errors:
+            log.debug("a cursor could not be closed after an interrupt")
+
+    async def execute(self, sql: str, params: Params = ()) -> int:
+        """Run a statement that writes; return the rows affected."""
+        self.refuse_read_only()
+        cursor = await self._run(sql, params)
+        affected: int = cursor.rowcount
+        return max(affected, 0)
+
+    async def execute_many(self, sql: str, rows: Sequence[Params]) -> int:
+        """Run a statement that writes for each of `rows`; return the rows affected."""
+        self.refuse_read_only()
+        cursor = await self._run(sql, rows, many=True)
+        affected: int = cursor.rowcount
+        return max(affected, 0)
+
+    async def execute_returning(self, sql: str, params: Params = ()) -> Row:
+        """Run a statement that writes one row and returns it."""
+        self.refuse_read_only()
+        rows = await self.fetch_all(sql, params)
+        return rows[0]
+
+    async def insert_row(self, sql: str, params: Params = ()) -> int:
+        """Insert one row; return the key that the database gave it."""
+        self.refuse_read_only()
+        cursor = await self._run(sql, params)
+        return int(cursor.lastrowid)
+
+    async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:
+        """Run a query that has one row at most."""
+        cursor = await self._run(sql, params)
+        try:
+            row: Row | None = cursor.fetchone()
+        except self._errors as exc:
+            raise self.error(exc, sql) from exc
+        except BaseException:
+            self._renew_cursor()
+            raise
+        return row
+
+    async def fetch_all(self, sql: str, params: Params = ()) -> list[Row]:
+        """Run a query; return all rows."""
+        cursor = await self._run(sql, params)
+        try:
+            rows: list[Row] = cursor.fetchall()
+        except self._errors as exc:
+            raise self.error(exc, sql) from exc
+        except BaseException:
+            self._renew_cursor()
+            raise
+        return rows
+
+    async def query(self, sql: str, params: RawParams, *, first: bool = False) -> Result:
+        """Run the user's own SQL, in the driver's style; with `first` only one row is read."""
+        # The text is the user's and may have values in it: no note shows it.
+        self._renew_cursor()
+        cursor = await self._run(sql, () if params is None else params, note=False)
+        try:
+            rows: list[Row] = []
+            if cursor.description is not None:
+                row = cursor.fetchone() if first else None
+                rows = ([] if row is None else [row]) if first else cursor.fetchall()
+            return Result(rows, cursor.rowcount, cursor.lastrowid, cursor.description)
+        except self._errors as exc:
+            raise self.error(exc, None) from exc
+        finally:
+            self._renew_cursor()
+
+    async def command(self, sql: str, *, unwinding: bool = False) -> None:
+        """Send BEGIN, COMMIT, SAVEPOINT and their kin. While `unwinding`, no cancellation stops it."""
+        if unwinding:
+            with self._unstopped():
+                await self._send(sql)
+        else:
+            self._check_cancelled()
+            await self._send(sql)
+
+    def refuse_read_only(self) -> None:
+        """Refuse to write in a read-only transaction.
+
+        Raises:
+            TransactionError: the transaction is read-only.
+        """
+        if self.read_only:
+            raise TransactionError("this transaction was opened with read_only=True; nothing can be written in it")

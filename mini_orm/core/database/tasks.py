@@ -1,0 +1,299 @@
+"""What only the async face needs: its lock, the hop into a worker thread, and the executors that wait in steps.
+
+Rules of this file:
+- It is imported when the first `AsyncDatabase` is made, as it imports asyncio.
+- A blocking connection's work runs in a thread, one hop an operation. A cancelled caller waits until the thread is
+  done with it: its statement is interrupted, no other one begins, and the operation undoes itself there. Only a
+  thread that does not come back within the grace period is left alone, and its connection given up.
+- On a connection that is bound to the loop's own thread the work runs inline; it never waits for another's lock
+  inside of the database, but tries again after it let the loop go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import functools
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from ..._typing import RawParams
+from ...errors import ConfigurationError, ConnectionLost
+from ..drivers import Result
+from .executors import Executor, Stopped, drive, log
+from .transactions import Guard, thread_owner
+
+R = TypeVar("R")
+#: Seconds that a cancelled operation gets to end before its connection is given up.
+GRACE = 10.0
+_INTERRUPT_EVERY = 0.02
+
+
+class TaskLock:
+    """A lock that tasks wait for in the order in which they came, in any loop."""
+
+    __slots__ = ("is_held", "mutex", "waiters")
+
+    def __init__(self) -> None:
+        self.is_held = False
+        self.mutex = threading.Lock()
+        self.waiters: collections.deque[TaskHold] = collections.deque()
+
+
+class TaskHold:
+    """A claim on a lock of tasks. Given up with its last reference, should an interrupt keep `release` from it."""
+
+    __slots__ = ("_future", "_lock", "_loop", "is_had")
+
+    def __init__(self, lock: TaskLock) -> None:
+        self._lock = lock
+        self.is_had = False
+
+    async def acquire(self) -> None:
+        lock = self._lock
+        with lock.mutex:
+            if not lock.is_held:
+                lock.is_held = self.is_had = True
+                return
+            self._loop = asyncio.get_running_loop()
+            self._future: asyncio.Future[None] = self._loop.create_future()
+            lock.waiters.append(self)
+        try:
+            await self._future
+        except BaseException:
+            with lock.mutex:
+                if not self.is_had:
+                    lock.waiters.remove(self)
+            raise
+
+    def release(self) -> None:
+        if not self.is_had:
+            return
+        lock = self._lock
+        with lock.mutex:
+            self.is_had = False
+            while lock.waiters:
+                waiter = lock.waiters.popleft()
+                try:
+                    waiter._loop.call_soon_threadsafe(_wake, waiter._future)
+                except RuntimeError:  # that loop is closed, and its tasks are gone
+                    continue
+                waiter.is_had = True
+                return
+            lock.is_held = False
+
+    def __del__(self) -> None:
+        if getattr(self, "is_had", False):  # not there if an interrupt fell into __init__
+            self.release()
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class PatientExecutor(Executor):
+    """Waits for other connections' locks in steps of its own, so that it can be stopped while it waits."""
+
+    _native = False
+
+    async def _send(self, sql: str, params: Any = (), *, note: bool = True, many: bool = False) -> Any:
+        if self._patience is None and not self._native:  # the first statement of a use
+            try:
+                patience = self.driver.busy_timeout(self._cursor)
+                self._patience = patience
+                self.driver.set_busy_timeout(self._cursor, 0)
+            except self._errors as exc:
+                raise self.error(exc, None) from exc
+        return await super()._send(sql, params, note=note, many=many)
+
+    async def query(self, sql: str, params: RawParams, *, first: bool = False) -> Result:
+        if "busy_timeout" not in sql.lower():
+            return await super().query(sql, params, first=first)
+        # The user reads or sets what is put aside here.
+        self._put_back()
+        self._native = True
+        try:
+            return await super().query(sql, params, first=first)
+        finally:
+            self._native = False
+
+    def leave(self) -> None:
+        self._put_back()
+        super().leave()
+
+    def _put_back(self) -> None:
+        if self._patience is not None:
+            with self._unstopped():
+                try:
+                    self.driver.set_busy_timeout(self._cursor, self._patience)
+                except self._errors:
+                    log.debug("the busy timeout of a closed connection was not put back")
+            self._patience = None
+
+
+class HopExecutor(PatientExecutor):
+    """Runs in a worker thread, where waiting blocks nobody else."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._wake = threading.Event()
+
+    async def _pause(self, seconds: float) -> None:
+        self._wake.wait(seconds)
+
+    def cancel(self) -> None:
+        super().cancel()
+        self._wake.set()
+
+    def resume(self) -> None:
+        super().resume()
+        self._wake.clear()
+
+
+class InlineExecutor(PatientExecutor):
+    """Runs in the loop's own thread."""
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class TaskRunner:
+    """Runs operations for one `AsyncDatabase`; finds out at the first use how its connection wants it."""
+
+    def __init__(self) -> None:
+        self._worker: ThreadPoolExecutor | None = None
+        self._hop: Callable[[Callable[[], Any]], Any] | None = None
+        self._chosen = False
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether operations run in the loop's own thread."""
+        return self._chosen and self._hop is None
+
+    def lock(self) -> TaskLock:
+        return TaskLock()
+
+    def hold(self, lock: TaskLock) -> TaskHold:
+        return TaskHold(lock)
+
+    def owner(self) -> object:
+        return thread_owner()
+
+    async def perform(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
+        """Run an operation: by a hop, or inline. The guard's lock, or its scope's, is held."""
+        try:
+            if not self._chosen:
+                await self._choose(guard)
+        except BaseException:
+            operation.close()
+            raise
+        if self._hop is None:
+            return await operation
+        return await self._hopped(guard, operation)
+
+    async def _choose(self, guard: Guard) -> None:
+        driver, conn = guard.driver, guard.conn
+        executor_class: type[PatientExecutor] = HopExecutor
+        hop = driver.hop(conn)
+        worker: ThreadPoolExecutor | None = None
+        if hop is None:
+            worker = ThreadPoolExecutor(1, thread_name_prefix="mini_orm")
+            loop_free = functools.partial(_run_in, worker)
+            if await loop_free(functools.partial(driver.is_bound_elsewhere, conn)):
+                worker.shutdown(wait=False)
+                if driver.is_bound_elsewhere(conn):
+                    raise ConfigurationError(
+                        "this connection belongs to another thread than the event loop's; open it in the loop's "
+                        "thread, or so that any thread may use it: sqlite3.connect(path, check_same_thread=False)"
+                    )
+                worker, executor_class = None, InlineExecutor
+            else:
+                hop = loop_free
+        old = guard.executor
+        if not isinstance(old, PatientExecutor):
+            guard.executor = executor_class(driver, old.conn, old.dialect, joined=old.is_declared_joined)
+        self._worker, self._hop, self._chosen = worker, hop, True
+
+    async def _hopped(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
+        assert self._hop is not None
+        executor = guard.executor
+        call = _Call(operation)
+        future = asyncio.ensure_future(self._hop(call))
+        try:
+            result: R = await asyncio.shield(future)
+            return result
+        except asyncio.CancelledError:
+            executor.cancel()
+            await _settled(executor, future)
+            raise
+        finally:
+            executor.resume()
+            call.close()
+
+    async def close(self, guard: Guard) -> None:
+        """Close the connection, in the thread where it lives."""
+        if not guard.driver.is_blocking:
+            await guard.driver.aclose(guard.conn)
+        elif self._worker is not None:
+            await _run_in(self._worker, functools.partial(guard.driver.close, guard.conn))
+        else:
+            guard.driver.close(guard.conn)
+        self.stop()
+
+    def stop(self) -> None:
+        """Let the worker thread go."""
+        if self._worker is not None:
+            self._worker.shutdown(wait=False)
+            self._worker = None
+
+
+class _Call:
+    """An operation on its way to a thread; if it never gets there it is closed."""
+
+    __slots__ = ("_operation", "_started")
+
+    def __init__(self, operation: Coroutine[Any, Any, Any]) -> None:
+        self._operation = operation
+        self._started = False
+
+    def __call__(self) -> Any:
+        self._started = True
+        return drive(self._operation)
+
+    def close(self) -> None:
+        if not self._started:
+            self._operation.close()
+
+
+async def _run_in(worker: ThreadPoolExecutor, call: Callable[[], R]) -> R:
+    return await asyncio.get_running_loop().run_in_executor(worker, call)
+
+
+async def _settled(executor: Executor, future: asyncio.Future[Any]) -> None:
+    """Wait until a cancelled operation has ended, whatever else is cancelled meanwhile."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + GRACE
+    while not future.done():
+        if loop.time() > deadline:
+            executor.broken = ConnectionLost("a cancelled operation did not end in time")
+            log.error("a cancelled operation did not end within %s s; its connection is given up", GRACE)
+            future.add_done_callback(_forget)
+            return
+        try:
+            await asyncio.wait({future}, timeout=_INTERRUPT_EVERY)
+        except asyncio.CancelledError:
+            continue  # the first cancellation is raised when the connection is safe
+        if not future.done():
+            executor.cancel()
+    _forget(future)
+
+
+def _forget(future: asyncio.Future[Any]) -> None:
+    # The caller gets CancelledError; what the interrupted operation raised is of no use to anybody.
+    if not future.cancelled():
+        exc = future.exception()
+        if exc is not None and not isinstance(exc, Stopped):
+            log.debug("a cancelled operation ended with %s", type(exc).__name__)

@@ -1,0 +1,351 @@
+"""Transactions: blocks that an operation opens for itself, and scopes that the user opens.
+
+Rules of this file:
+- A block is BEGIN … COMMIT on an idle connection and SAVEPOINT … RELEASE inside of a transaction, whoever began
+  it. BEGIN is sent inside the guarded part, so that an interrupt right after it finds the block and undoes it.
+- Who has the connection has its lock. A transaction has it from BEGIN to COMMIT; the scope then has a lock of its
+  own for what goes on inside, and a nested transaction holds that one. So one statement runs at a time, and
+  strangers wait at the level that they were given: at the connection (`db`), or inside (`tx`).
+- Through `db` a transaction belongs to the thread or task that opened it. A context variable tells who inherited
+  it (gather, TaskGroup, to_thread): those would wait for their own parent, so they get an error at once.
+- No code of a model or a user runs inside a block.
+- Undoing never hides the first error; what can't be undone makes the connection broken.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+from ...errors import ClosedError, DatabaseError, TransactionError
+from ..drivers import Driver
+from .executors import Executor
+
+log = logging.getLogger("mini_orm")
+R = TypeVar("R")
+_open_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("mini_orm_open_scopes", default=())
+
+
+class Block:
+    """A transaction, or a savepoint where there is one already, on an executor."""
+
+    __slots__ = ("_executor", "_is_certain", "_savepoint", "_state")
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._savepoint: str | None = None
+        self._is_certain = False
+        self._state = "new"
+
+    async def begin(self, isolation: str | None = None, *, read_only: bool = False) -> None:
+        """Open the block; after an error, or an interrupt, `rollback` undoes what was done."""
+        executor = self._executor
+        executor.require_transaction()
+        if executor.in_transaction:
+            self._savepoint = executor.dialect.quote(f"mini_orm_{len(executor.blocks) + 1}")
+            self._state = "open"
+            await executor.command(f"SAVEPOINT {self._savepoint}")
+            self._is_certain = True
+        else:
+            self._state = "open"
+            for sql in executor.dialect.begin(isolation, read_only=read_only):
+                await executor.command(sql)
+        executor.blocks.append(self)
+
+    async def commit(self) -> None:
+        """Close the block and keep what was done in it.
+
+        Raises:
+            TransactionError: the transaction is not there any more.
+            DatabaseError: the database refused; nothing is kept after `rollback`.
+        """
+        executor = self._executor
+        executor.require_transaction()
+        self._is_certain = False
+        await executor.command("COMMIT" if self._savepoint is None else f"RELEASE SAVEPOINT {self._savepoint}")
+        self._finish()
+
+    async def rollback(self) -> None:
+        """Undo the block, if there is something to undo. A failure is logged, and breaks the connection."""
+        if self._state != "open":
+            return
+        try:
+            if self._executor.in_transaction:
+                await self._undo()
+        except DatabaseError as exc:
+            log.warning("nothing is left to roll back: %s", type(exc).__name__)
+        except BaseException:  # an interrupt in the very lines that undo: once more, and then it goes on
+            if self._executor.in_transaction:
+                await self._undo()
+            self._finish()
+            raise
+        self._finish()
+
+    async def _undo(self) -> None:
+        executor = self._executor
+        try:
+            if self._savepoint is not None:
+                await self._undo_savepoint()
+                return
+        except Exception as exc:  # whatever the driver raised, the whole transaction is next
+            log.warning("a rollback to a savepoint failed (%s); rolling back the whole transaction", type(exc).__name__)
+        try:
+            await executor.command("ROLLBACK", unwinding=True)
+        except Exception as exc:  # the first error is on its way to the caller; this one is remembered
+            if executor.in_transaction:
+                log.error("a rollback failed (%s); the connection is given up", type(exc).__name__)
+                executor.broken = exc
+
+    async def _undo_savepoint(self) -> None:
+        try:
+            await self._executor.command(f"ROLLBACK TO SAVEPOINT {self._savepoint}", unwinding=True)
+        except DatabaseError:
+            if self._is_certain:
+                raise
+            return  # an interrupt fell on SAVEPOINT or RELEASE, and the savepoint is not there
+        await self._executor.command(f"RELEASE SAVEPOINT {self._savepoint}", unwinding=True)
+
+    def _finish(self) -> None:
+        self._state = "ended"
+        if self in self._executor.blocks:
+            self._executor.blocks.remove(self)
+
+
+async def atomic(executor: Executor, work: Callable[[], Awaitable[R]]) -> R:
+    """Run `work` so that all of it happens or nothing: in a transaction, or under a savepoint of the open one."""
+    block = Block(executor)
+    try:
+        await block.begin()
+        result = await work()
+        await block.commit()
+    except BaseException:
+        await block.rollback()
+        raise
+    return result
+
+
+class Hold(Protocol):
+    """One claim on a lock: acquired once, released once. Releasing what was never had does nothing."""
+
+    async def acquire(self) -> None:
+        """Wait for the lock."""
+        ...
+
+    def release(self) -> None:
+        """Give the lock back, if it is had."""
+        ...
+
+
+class Runner(Protocol):
+    """How one face runs an operation: at once, or in another thread."""
+
+    def lock(self) -> Any:
+        """Make a lock of the kind that this face waits for."""
+        ...
+
+    def hold(self, lock: Any) -> Hold:
+        """Make a claim on a lock."""
+        ...
+
+    async def perform(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
+        """Run an operation on the guard's executor."""
+        ...
+
+    def owner(self) -> object:
+        """Return who runs now."""
+        ...
+
+
+class Guard:
+    """One connection under mini_orm's care. All databases on the same connection share it."""
+
+    __slots__ = ("__weakref__", "closed", "conn", "driver", "executor", "lock", "scope")
+
+    def __init__(self, driver: Driver, conn: Any, executor: Executor, lock: Any) -> None:
+        self.driver = driver
+        self.conn = conn
+        self.executor = executor
+        self.lock = lock
+        self.scope: Scope | None = None
+        self.closed = False
+
+    def check(self) -> None:
+        """Refuse a connection that is closed, or whose transaction is another task's of this very thread.
+
+        Raises:
+            ClosedError: after `close()`.
+            TransactionError: waiting would never end.
+        """
+        if self.closed:
+            raise ClosedError("connection is closed")
+        if self.scope is not None:
+            raise TransactionError(
+                "another task of this thread has a transaction open on this connection, and a blocking database can't "
+                "wait for it; use its tx, an AsyncDatabase, or a connection of your own"
+            )
+
+
+_guards: weakref.WeakValueDictionary[int, Guard] = weakref.WeakValueDictionary()
+_guards_lock = threading.Lock()
+
+
+def guard_of(conn: Any, make: Callable[[], Guard]) -> Guard:
+    """Return the guard of a connection: the same for every database on it."""
+    with _guards_lock:
+        found = _guards.get(id(conn))
+        if found is None or found.conn is not conn:
+            found = make()
+            _guards[id(conn)] = found
+        return found
+
+
+class Scope:
+    """A transaction that the user opened, from the lock it waits for to the lock it gives back."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        guard: Guard,
+        parent: Scope | None,
+        *,
+        isolation: str | None = None,
+        read_only: bool = False,
+        outermost: bool = False,
+    ) -> None:
+        if outermost and parent is not None:
+            raise TransactionError("run_in_transaction can't run inside a transaction, which it could not repeat")
+        self.guard = guard
+        self.parent = parent
+        self.child: Scope | None = None
+        self.lock = runner.lock()
+        self.owner: object = None
+        self.is_open = False
+        self.isolation = isolation
+        self._runner = runner
+        self._hold = runner.hold(guard.lock if parent is None else parent.lock)
+        self._read_only = read_only
+        self._outermost = outermost
+        self._entered = False
+        # Made in `_begin`: the first use of a connection may choose another executor.
+        self._block: Block | None = None
+
+    def is_inside(self, scope: Scope | None) -> bool:
+        """Whether this scope stands somewhere inside `scope` (`None`: the connection)."""
+        above = self.parent
+        while above is not scope:
+            if above is None:
+                return False
+            above = above.parent
+        return True
+
+    def check(self) -> None:
+        """Refuse a transaction that is over, or whose nested one is another task's of this very thread.
+
+        Raises:
+            TransactionError: says which.
+        """
+        if not self.is_open:
+            raise TransactionError("this transaction has ended; tx can be used only inside of its with block")
+        if self.child is not None:
+            raise TransactionError(
+                "another task of this thread has a nested transaction open, and a blocking database can't wait for it"
+            )
+
+    async def open(self) -> None:
+        """Wait for the connection, or for the transaction around, and begin."""
+        parent = self.parent
+        if parent is not None and self.isolation is not None and self.isolation != parent.isolation:
+            raise TransactionError("a nested transaction can't have an isolation level of its own")
+        await self._hold.acquire()
+        (self.guard if parent is None else parent).check()
+        self.owner = self._runner.owner()
+        if parent is None:
+            self.guard.scope = self
+        else:
+            parent.child = self
+        await self._runner.perform(self.guard, self._begin())
+        self.is_open = True
+        _open_scopes.set((*_open_scopes.get(), self))
+
+    async def _begin(self) -> None:
+        executor = self.guard.executor
+        if self.parent is None:
+            self._entered = True
+            executor.enter()
+            if self._outermost and executor.in_transaction:
+                raise TransactionError("run_in_transaction can't run inside a transaction, which it could not repeat")
+        self._block = Block(executor)
+        await self._block.begin(self.isolation, read_only=self._read_only)
+        if self.parent is None:
+            executor.read_only = self._read_only
+
+    async def close(self, *, keep: bool) -> None:
+        """Commit (`keep`) or roll back, and give the lock back. Called again, it does what is left to do."""
+        try:
+            if self._block is not None or self._entered:
+                await self._runner.perform(self.guard, self._end(keep=keep))
+        finally:
+            if self._block is None and not self._entered:
+                self.release()
+
+    async def _end(self, *, keep: bool) -> None:
+        block = self._block
+        try:
+            if keep and self.child is not None:
+                raise TransactionError("a nested transaction is still open; it has to end first")
+            if keep and block is not None:
+                await block.commit()
+        finally:
+            if block is not None:
+                await block.rollback()  # nothing to do after a commit
+                self._block = None
+            if self._entered:
+                self.guard.executor.read_only = False
+                self.guard.executor.leave()
+                self._entered = False
+
+    def release(self) -> None:
+        """Forget the transaction, and give the lock back. What is open of it, the next use rolls back."""
+        self.is_open = False
+        if self.parent is None:
+            if self.guard.scope is self:
+                self.guard.scope = None
+        elif self.parent.child is self:
+            self.parent.child = None
+        _open_scopes.set(tuple(scope for scope in _open_scopes.get() if scope is not self))
+        self._hold.release()
+
+
+def route(guard: Guard, handle: Scope | None, owner: Callable[[], object]) -> Scope | None:
+    """Find the transaction that a call through `handle` (`None`: the database itself) belongs to.
+
+    Raises:
+        TransactionError: the caller inherited the transaction of another task or thread.
+    """
+    for scope in reversed(_open_scopes.get()):
+        if scope.guard is guard and scope.is_open and scope.is_inside(handle):
+            if scope.owner == owner():
+                return scope
+            raise TransactionError(
+                "a transaction is open here that belongs to the task or thread that opened it; hand on its `tx` "
+                "(async with db.transaction() as tx) to use it from another one, as gather, TaskGroup, to_thread and "
+                "on Python 3.11 wait_for do; for a time limit use asyncio.timeout, which stays in the task"
+            )
+    return handle
+
+
+def thread_owner() -> object:
+    """Return who runs now: the thread, and the task in it if there is one."""
+    asyncio = sys.modules.get("asyncio")
+    task = None
+    if asyncio is not None:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no loop runs in this thread
+            task = None
+    return threading.get_ident(), task
