@@ -1,0 +1,1 @@
+"""Tables and indexes of models: their SQL, and how it is applied."""

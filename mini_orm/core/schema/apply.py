@@ -1,0 +1,62 @@
+"""Makes the tables and indexes of models in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...errors import ModelError
+from ..database.database import Database
+from ..database.database_async import AsyncDatabase
+from ..database.executors import Executor
+from ..database.transactions import atomic
+from .ddl import create_schema_sql, in_key_order
+
+
+def apply_schema(db: Database, model: type | Iterable[type], *, if_not_exists: bool = False) -> list[str]:
+    """Make the table and the indexes of a model, or of several in the order of their foreign keys.
+
+    All of it happens in one transaction, or nothing. Several processes at once don't collide.
+
+    Args:
+        model: a model, or an iterable of models.
+        if_not_exists: leave alone what is there already.
+
+    Returns:
+        The statements, in the order in which they were run.
+
+    Raises:
+        ModelError: one of the classes is no model.
+        ProgrammingError: a table or an index exists already.
+    """
+    return db.run(apply, _models(model), if_not_exists)
+
+
+async def apply_schema_async(
+    db: AsyncDatabase, model: type | Iterable[type], *, if_not_exists: bool = False
+) -> list[str]:
+    """Async twin of `apply_schema`."""
+    return await db.run(apply, _models(model), if_not_exists)
+
+
+async def apply(executor: Executor, models: list[type], if_not_exists: bool) -> list[str]:
+    """Run the statements of models that are in order already."""
+    dialect = executor.dialect
+    statements = [sql for cls in models for sql in create_schema_sql(cls, dialect, if_not_exists=if_not_exists)]
+    if not statements:
+        return []
+
+    # The transaction is the lock: on SQLite it is the only writer from its start.
+    async def run_all() -> None:
+        for sql in statements:
+            await executor.execute(sql)
+
+    await atomic(executor, run_all)
+    return statements
+
+
+def _models(model: type | Iterable[type]) -> list[type]:
+    if isinstance(model, type):
+        return in_key_order([model])
+    if not isinstance(model, Iterable):
+        raise ModelError(f"apply_schema takes a model or a sequence of models, got {type(model).__name__}")
+    return in_key_order(model)

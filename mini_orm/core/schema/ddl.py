@@ -1,0 +1,135 @@
+"""The SQL of tables and indexes. The same model gives the same text, always."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...errors import ModelError
+from ..dialects import Dialect
+from ..models import ColumnMeta, IndexMeta, IndexSpec, ModelMeta, index_meta, model_meta
+
+
+def create_table_sql(cls: type, dialect: Dialect, *, if_not_exists: bool = False) -> str:
+    """Return the CREATE TABLE of a model, without a semicolon.
+
+    Raises:
+        ModelError: the class is no model, or a column has no type in the dialect.
+    """
+    return _table(model_meta(cls), dialect, if_not_exists)
+
+
+def create_index_sql(
+    cls: type,
+    dialect: Dialect,
+    column: str,
+    *,
+    unique: bool = False,
+    name: str | None = None,
+    if_not_exists: bool = False,
+) -> str:
+    """Return the CREATE INDEX over one field of a model.
+
+    Args:
+        column: the field's name.
+        name: the index's name; `idx_table_column` (`uidx_…` if unique) where left out.
+        if_not_exists: left out of the text where the database has no such clause.
+
+    Raises:
+        ModelError: the field is unknown (a ValueError), or no text (a TypeError).
+    """
+    meta = model_meta(cls)
+    if not isinstance(column, str):
+        raise ModelError(f"{meta.name}: the column of an index is a field's name, not {type(column).__name__}")
+    index = index_meta(cls, meta.table, meta.by_name, IndexSpec((column,), unique, name))
+    return _index(meta, index, dialect, if_not_exists)
+
+
+def create_indexes_sql(cls: type, dialect: Dialect, *, if_not_exists: bool = False) -> list[str]:
+    """Return the CREATE INDEX statements of a model: fields first, then `__indexes__`, each once."""
+    meta = model_meta(cls)
+    return [_index(meta, index, dialect, if_not_exists) for index in meta.indexes]
+
+
+def create_schema_sql(cls: type, dialect: Dialect, *, if_not_exists: bool = False) -> list[str]:
+    """Return the statements that make a model's table and its indexes, in order."""
+    table = create_table_sql(cls, dialect, if_not_exists=if_not_exists)
+    return [table, *create_indexes_sql(cls, dialect, if_not_exists=if_not_exists)]
+
+
+def in_key_order(models: Iterable[type]) -> list[type]:
+    """Sort models so that what a foreign key refers to comes first; cycles keep the given order.
+
+    Raises:
+        ModelError: one of them is no model.
+    """
+    given: list[type] = []
+    by_table: dict[str, type] = {}
+    for cls in models:
+        table = model_meta(cls).table  # refuses what is no model, and could not be told apart
+        if cls not in given:
+            given.append(cls)
+            by_table[table] = cls
+    ordered: dict[type, None] = {}
+    for start in given:
+        stack = [(start, False)]
+        seen: set[type] = set()
+        while stack:
+            cls, done = stack.pop()
+            if done:
+                ordered.setdefault(cls)
+                continue
+            if cls in ordered or cls in seen:
+                continue
+            seen.add(cls)
+            stack.append((cls, True))
+            targets = [by_table.get(column.fk.resolve()[0]) for column in model_meta(cls).columns if column.fk]
+            stack.extend((target, False) for target in reversed(targets) if target is not None and target is not cls)
+    return list(ordered)
+
+
+def _table(meta: ModelMeta, dialect: Dialect, if_not_exists: bool) -> str:
+    keyed = _keyed(meta)
+    lines = [_column(meta, column, dialect, column.name in keyed) for column in meta.columns]
+    if meta.auto is None:
+        lines.append(f"PRIMARY KEY ({_names(meta.pk, dialect)})")
+    for column in meta.columns:
+        if column.fk is not None:
+            table, target = column.fk.resolve()
+            action = f" ON DELETE {column.fk.on_delete}" if column.fk.on_delete else ""
+            reference = f"REFERENCES {dialect.quote(table)} ({dialect.quote(target)}){action}"
+            lines.append(f"FOREIGN KEY ({dialect.quote(column.column)}) {reference}")
+    start = "CREATE TABLE IF NOT EXISTS" if if_not_exists else "CREATE TABLE"
+    body = ",\n  ".join(lines)
+    return f"{start} {dialect.quote(meta.table)} (\n  {body}\n){dialect.table_suffix}"
+
+
+def _column(meta: ModelMeta, column: ColumnMeta, dialect: Dialect, keyed: bool) -> str:
+    name = dialect.quote(column.column)
+    if column.auto:
+        return f"{name} {dialect.auto_key}"
+    try:
+        kind = dialect.column_type(column, keyed=keyed)
+    except ModelError as exc:
+        raise ModelError(f"{meta.name}: {exc}", model=meta.name, field=column.name) from exc
+    parts = [name, kind]
+    if not column.nullable:
+        parts.append("NOT NULL")
+    if column.server_default is not None:
+        parts.append(dialect.default(column.server_default, column.type))
+    return " ".join(parts)
+
+
+def _keyed(meta: ModelMeta) -> set[str]:
+    keyed = {column.name for index in meta.indexes for column in index.columns}
+    return keyed | {column.name for column in meta.columns if column.pk or column.fk}
+
+
+def _index(meta: ModelMeta, index: IndexMeta, dialect: Dialect, if_not_exists: bool) -> str:
+    start = "CREATE UNIQUE INDEX" if index.unique else "CREATE INDEX"
+    if if_not_exists and dialect.supports_index_if_not_exists:
+        start += " IF NOT EXISTS"
+    return f"{start} {dialect.quote(index.name)} ON {dialect.quote(meta.table)} ({_names(index.columns, dialect)})"
+
+
+def _names(columns: Iterable[ColumnMeta], dialect: Dialect) -> str:
+    return ", ".join(dialect.quote(column.column) for column in columns)
