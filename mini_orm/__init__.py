@@ -1,0 +1,113 @@
+"""mini_orm: the data layer for plain dataclasses."""
+
+from __future__ import annotations
+
+from .core.conditions import (
+    C,
+    Condition,
+    ConditionGroup,
+    F,
+    NotCondition,
+    OrderBy,
+    WhereExpression,
+    WhereInput,
+)
+from .core.database.database import Database
+from .core.database.database_async import AsyncDatabase
+from .core.dialects import Dialect, MySQLDialect, PostgresDialect, SQLiteDialect
+from .core.models import IndexSpec
+from .core.repositories.repository import Repository
+from .core.repositories.repository_async import AsyncRepository
+from .core.schema.apply import apply_schema, apply_schema_async
+from .core.schema.ddl import create_index_sql, create_indexes_sql, create_schema_sql, create_table_sql
+from .errors import (
+    CheckViolation,
+    ClosedError,
+    CodecError,
+    ConfigurationError,
+    ConnectionLost,
+    DatabaseError,
+    DataError,
+    DeadlockDetected,
+    DirtyConnectionError,
+    ForeignKeyViolation,
+    IntegrityError,
+    LockTimeout,
+    MiniOrmError,
+    MissingDependencyError,
+    ModelError,
+    NotNullViolation,
+    NotRegisteredError,
+    OperationalError,
+    PoolError,
+    PoolTimeout,
+    ProgrammingError,
+    QueryError,
+    RelationError,
+    SchemaConflictError,
+    SchemaError,
+    SerializationFailure,
+    TransactionError,
+    UniqueViolation,
+    UnsafeOperationError,
+    ValidationError,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncDatabase",
+    "AsyncRepository",
+    "C",
+    "CheckViolation",
+    "ClosedError",
+    "CodecError",
+    "Condition",
+    "ConditionGroup",
+    "ConfigurationError",
+    "ConnectionLost",
+    "DataError",
+    "Database",
+    "DatabaseError",
+    "DeadlockDetected",
+    "Dialect",
+    "DirtyConnectionError",
+    "F",
+    "ForeignKeyViolation",
+    "IndexSpec",
+    "IntegrityError",
+    "LockTimeout",
+    "MiniOrmError",
+    "MissingDependencyError",
+    "ModelError",
+    "MySQLDialect",
+    "NotCondition",
+    "NotNullViolation",
+    "NotRegisteredError",
+    "OperationalError",
+    "OrderBy",
+    "PoolError",
+    "PoolTimeout",
+    "PostgresDialect",
+    "ProgrammingError",
+    "QueryError",
+    "RelationError",
+    "Repository",
+    "SQLiteDialect",
+    "SchemaConflictError",
+    "SchemaError",
+    "SerializationFailure",
+    "TransactionError",
+    "UniqueViolation",
+    "UnsafeOperationError",
+    "ValidationError",
+    "WhereExpression",
+    "WhereInput",
+    "__version__",
+    "apply_schema",
+    "apply_schema_async",
+    "create_index_sql",
+    "create_indexes_sql",
+    "create_schema_sql",
+    "create_table_sql",
+]

@@ -1,0 +1,1 @@
+"""Repositories: the operations, written once, and their two shells."""

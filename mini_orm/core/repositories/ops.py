@@ -1,0 +1,274 @@
+"""The operations of a repository, each written once for both faces.
+
+Rules of this file:
+- An operation is an `async def` whose first argument is the executor; it awaits nothing else.
+- Operations call operations, never shells: connection, lock and transaction are taken once, in `Database.run`.
+- A single statement is atomic by itself. Several stand in `atomic`; no code of the model runs inside of it, and
+  objects change only after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from ...errors import QueryError, QueryTypeError, UniqueViolation
+from ..conditions import C
+from ..database.executors import Executor
+from ..database.transactions import atomic
+from ..models import build
+from ..query.compiler import Compiler
+from ..query.statements import InsertPlan
+
+#: How often `get_or_create` looks again for a row that another transaction inserted and deleted.
+_ATTEMPTS = 10
+_MAX_KEY = 2**63 - 1
+
+Row = tuple[tuple[int, ...], list[Any]]
+
+
+async def get(executor: Executor, compiler: Compiler, cls: type, pk: Any) -> Any:
+    """Find one row by key."""
+    key = compiler.key(pk)
+    if key is None:
+        return None
+    row = await executor.fetch_one(compiler.get_sql, key)
+    return None if row is None else compiler.decoder.one(cls, row)
+
+
+async def select(
+    executor: Executor,
+    compiler: Compiler,
+    cls: type,
+    where: Any,
+    order_by: Any,
+    limit: int | None,
+    offset: int | None,
+) -> list[Any]:
+    """Find rows by condition."""
+    sql, params = compiler.select(where, order_by, limit, offset)
+    return compiler.decoder.many(cls, await executor.fetch_all(sql, params))
+
+
+async def count(executor: Executor, compiler: Compiler, where: Any) -> int:
+    """Count rows."""
+    sql, params = compiler.count(where)
+    row = await executor.fetch_one(sql, params)
+    return 0 if row is None else int(row[0])
+
+
+async def exists(executor: Executor, compiler: Compiler, where: Any) -> bool:
+    """Ask whether a row matches."""
+    sql, params = compiler.exists(where)
+    return await executor.fetch_one(sql, params) is not None
+
+
+async def insert(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> Any:
+    """Insert one object."""
+    compiler.check(obj, cls)
+    omitted, params = compiler.row(obj)
+    plan = compiler.insert(omitted)
+    values = await _inserted(executor, compiler, plan, obj, params)
+    return compiler.completed(obj, values)
+
+
+async def _inserted(
+    executor: Executor, compiler: Compiler, plan: InsertPlan, obj: Any, params: list[Any]
+) -> Mapping[str, Any]:
+    """Insert one row; return what the database filled in, by field."""
+    if plan.returning:
+        return compiler.decoded(plan.returning, await executor.execute_returning(plan.sql, params))
+    if plan.reread:
+        return await atomic(executor, lambda: _reread(executor, compiler, plan, obj, params))
+    if plan.last_id is not None:
+        return {plan.last_id.name: await executor.insert_row(plan.sql, params)}
+    await executor.execute(plan.sql, params)
+    return {}
+
+
+async def _reread(
+    executor: Executor, compiler: Compiler, plan: InsertPlan, obj: Any, params: list[Any]
+) -> Mapping[str, Any]:
+    values: dict[str, Any] = {}
+    if plan.last_id is not None:
+        values[plan.last_id.name] = key = await executor.insert_row(plan.sql, params)
+        keys = [key]
+    else:
+        await executor.execute(plan.sql, params)
+        keys = compiler.key_of(obj, "insert")
+    row = await executor.fetch_one(compiler.reread(plan.reread), keys)
+    return values if row is None else values | compiler.decoded(plan.reread, row)
+
+
+async def insert_many(executor: Executor, compiler: Compiler, cls: type, objects: Sequence[Any]) -> list[Any]:
+    """Insert objects, all or none, and pair them with their keys."""
+    if not objects:
+        return []
+    for obj in objects:
+        compiler.check(obj, cls)
+    rows = [compiler.row(obj) for obj in objects]
+    filled = await atomic(executor, lambda: _insert_rows(executor, compiler, objects, rows))
+    return [compiler.completed(obj, values) for obj, values in zip(objects, filled, strict=True)]
+
+
+async def _insert_rows(
+    executor: Executor, compiler: Compiler, objects: Sequence[Any], rows: list[Row]
+) -> list[Mapping[str, Any]]:
+    keys: list[int | None] = [None] * len(rows)
+    if compiler.meta.auto is not None and executor.dialect.supports_reserved_keys:
+        keys = await _reserve_keys(executor, compiler, rows)
+    filled: list[Mapping[str, Any]] = []
+    start = 0
+    while start < len(rows):
+        omitted = rows[start][0]
+        end = start + 1
+        while end < len(rows) and rows[end][0] == omitted:
+            end += 1
+        if omitted:
+            for place in range(start, end):
+                plan = compiler.insert(omitted)
+                filled.append(await _inserted(executor, compiler, plan, objects[place], rows[place][1]))
+        else:
+            await _insert_same(executor, compiler, [values for _, values in rows[start:end]])
+            filled.extend({} for _ in range(start, end))
+        start = end
+    auto = compiler.meta.auto
+    if auto is None:
+        return filled
+    return [values if key is None else {**values, auto.name: key} for values, key in zip(filled, keys, strict=True)]
+
+
+async def _reserve_keys(executor: Executor, compiler: Compiler, rows: list[Row]) -> list[int | None]:
+    """Hand out the keys that the database would, while the transaction keeps other writers out.
+
+    Each row that has none gets the next one and goes into the bulk; `rows` is changed. Where the keys run out the
+    rows stay as they are, and the database answers.
+    """
+    auto = compiler.meta.auto
+    assert auto is not None
+    place = compiler.meta.columns.index(auto)
+    if not any(place in omitted for omitted, _ in rows):
+        return [None] * len(rows)
+    highest = await _highest_key(executor, compiler)
+    keys: list[int | None] = []
+    for omitted, values in rows:
+        if place not in omitted:
+            highest = max(highest, values[place - sum(other < place for other in omitted)])
+            keys.append(None)
+        else:
+            highest += 1
+            keys.append(highest)
+    if highest > _MAX_KEY:
+        return [None] * len(rows)
+    for number, (key, (omitted, values)) in enumerate(zip(keys, rows, strict=True)):
+        if key is not None:
+            values.insert(place - sum(other < place for other in omitted), key)
+            rows[number] = (tuple(other for other in omitted if other != place), values)
+    return keys
+
+
+async def _highest_key(executor: Executor, compiler: Compiler) -> int:
+    """Return the highest key there is, or ever was where the database remembers; 0 for none."""
+    row = await executor.fetch_one(compiler.highest_key())
+    highest = 0 if row is None or row[0] is None else int(row[0])
+    dialect = executor.dialect
+    if dialect.has_sequences and await executor.fetch_one(dialect.has_sequences):
+        row = await executor.fetch_one(dialect.last_sequence, [compiler.meta.table])
+        highest = max(highest, 0 if row is None or row[0] is None else int(row[0]))
+    return highest
+
+
+async def _insert_same(executor: Executor, compiler: Compiler, rows: list[list[Any]]) -> None:
+    """Insert rows that have all columns, many in a statement."""
+    size = compiler.bulk_rows(())
+    whole = len(rows) - len(rows) % size
+    sql = compiler.insert_rows((), size)
+    for start in range(0, whole, size):
+        await executor.execute(sql, list(chain.from_iterable(rows[start : start + size])))
+    if whole < len(rows):
+        await executor.execute_many(compiler.insert_rows((), 1), rows[whole:])
+
+
+async def update(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> int:
+    """Write every column of an object."""
+    compiler.check(obj, cls)
+    sql, params = compiler.update(obj)
+    return await executor.execute(sql, params)
+
+
+async def delete(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> int:
+    """Delete an object's row."""
+    compiler.check(obj, cls)
+    return await executor.execute(compiler.delete_sql, compiler.key_of(obj, "delete"))
+
+
+async def update_where(
+    executor: Executor, compiler: Compiler, values: Mapping[str, Any], where: Any, allow_all: bool
+) -> int:
+    """Change the rows that match."""
+    sql, params = compiler.update_where(values, where, allow_all=allow_all)
+    return await executor.execute(sql, params)
+
+
+async def delete_where(executor: Executor, compiler: Compiler, where: Any, allow_all: bool) -> int:
+    """Delete the rows that match."""
+    sql, params = compiler.delete_where(where, allow_all=allow_all)
+    return await executor.execute(sql, params)
+
+
+async def get_or_create(
+    executor: Executor, compiler: Compiler, cls: type, lookup: Mapping[str, Any], defaults: Mapping[str, Any] | None
+) -> tuple[Any, bool]:
+    """Find the one row of a unique key, or insert it, whoever else does so at the same time."""
+    values = _looked_up(compiler, lookup, defaults)
+    where = [C.eq(name, value) for name, value in lookup.items()]
+    sql, params = compiler.select(where, None, 1, None)
+    violation: UniqueViolation | None = None
+    for _ in range(_ATTEMPTS):
+        row = await executor.fetch_one(sql, params)
+        if row is not None:
+            return compiler.decoder.one(cls, row), False
+        obj = build(cls, compiler.meta, values)
+        attempt = _insertion(executor, compiler, obj)
+        try:
+            filled = await atomic(executor, attempt)
+        except UniqueViolation as exc:
+            if not compiler.is_about(exc, lookup):
+                raise
+            violation = exc  # another was first; if its row is gone again, so is the obstacle
+            continue
+        return compiler.completed(obj, filled), True
+    assert violation is not None
+    raise violation
+
+
+def _insertion(executor: Executor, compiler: Compiler, obj: Any) -> Callable[[], Any]:
+    omitted, params = compiler.row(obj)
+    plan = compiler.insert(omitted)
+    return lambda: _inserted(executor, compiler, plan, obj, params)
+
+
+def _looked_up(compiler: Compiler, lookup: Any, defaults: Any) -> dict[str, Any]:
+    """Check the arguments of `get_or_create`; return the values of a new row by field."""
+    meta = compiler.meta
+    for what, given in (("lookup", lookup), ("defaults", {} if defaults is None else defaults)):
+        if not isinstance(given, Mapping):
+            raise QueryTypeError(f"get_or_create: {what} is a mapping of fields to values, got {type(given).__name__}")
+        for name in given:
+            meta.column(name, f"get_or_create: {what}")
+    if not lookup:
+        raise QueryError("get_or_create: lookup needs at least one field")
+    for name, value in lookup.items():
+        if value is None:
+            raise QueryError(f"get_or_create: {meta.name}.{name} is None in lookup, and NULL is never unique")
+        compiler.filters.encode(meta.by_name[name], value)
+    if not any(key <= set(lookup) for key in meta.unique_keys):
+        keys = " or ".join("(" + ", ".join(sorted(key)) + ")" for key in meta.unique_keys)
+        raise QueryError(f"get_or_create: lookup must have a unique key of {meta.name}: {keys}")
+    values = dict(lookup)
+    for name, value in (defaults or {}).items():
+        if name in lookup and not (value is lookup[name] or value == lookup[name]):
+            raise QueryError(f"get_or_create: defaults has another value for {meta.name}.{name} than lookup")
+        values.setdefault(name, value)
+    return values
