@@ -1,0 +1,264 @@
+"""The public names (contract 1): what can be imported, from where, and how it is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import re
+import types
+import unittest
+from typing import Any
+
+import mini_orm
+from mini_orm import C, Condition, ConditionGroup, IndexSpec, NotCondition, OrderBy
+
+GROUPS: dict[str, str] = {
+    "database": "Database AsyncDatabase Dialect SQLiteDialect PostgresDialect MySQLDialect",
+    "repositories": "Repository AsyncRepository",
+    "queries": "C F Condition ConditionGroup NotCondition OrderBy WhereExpression WhereInput",
+    "schema": "apply_schema apply_schema_async create_table_sql create_index_sql create_indexes_sql create_schema_sql "
+    "IndexSpec",
+    "errors": "MiniOrmError ConfigurationError MissingDependencyError ModelError RelationError NotRegisteredError "
+    "QueryError UnsafeOperationError CodecError ValidationError SchemaError SchemaConflictError TransactionError "
+    "ClosedError PoolError PoolTimeout DirtyConnectionError DatabaseError IntegrityError UniqueViolation "
+    "ForeignKeyViolation NotNullViolation CheckViolation OperationalError SerializationFailure DeadlockDetected "
+    "LockTimeout ConnectionLost ProgrammingError DataError",
+    "other": "__version__",
+}
+PUBLIC = sorted(name for names in GROUPS.values() for name in names.split())
+#: Names that stand for types only: nothing to hang a docstring on.
+ALIASES = {"WhereExpression", "WhereInput"}
+
+REQUIRED = inspect.Parameter.empty
+
+
+def parameters(function: Any) -> str:
+    """Write a callable's parameters without annotations, as the contract does."""
+    signature = inspect.signature(function)
+    kept = [one.replace(annotation=REQUIRED) for one in signature.parameters.values() if one.name != "self"]
+    return str(inspect.Signature(kept))
+
+
+class PublicNames(unittest.TestCase):
+    """What the package offers."""
+
+    def test_all_is_what_the_contract_names(self) -> None:
+        """Names: `__all__` has each public name once and no other."""
+        self.assertEqual(sorted(mini_orm.__all__), PUBLIC)
+
+    def test_every_name_can_be_imported(self) -> None:
+        """Names: with `from mini_orm import name`, with `*`, and as an attribute that `dir` shows."""
+        namespace: dict[str, Any] = {}
+        exec("from mini_orm import *", namespace)
+        for name in PUBLIC:
+            with self.subTest(name=name):
+                self.assertIs(namespace[name], getattr(mini_orm, name))
+                self.assertIn(name, dir(mini_orm))
+        with self.assertRaises(AttributeError):
+            mini_orm.no_such_name  # type: ignore[attr-defined]  # noqa: B018  the mistake under test
+        with self.assertRaises(ImportError):
+            exec("from mini_orm import no_such_name")
+
+    def test_no_other_name_leaks(self) -> None:
+        """Names: what is not in `__all__` is a module or begins with an underscore."""
+        found = [name for name in dir(mini_orm) if not name.startswith("_") and name not in mini_orm.__all__]
+        leaked = [name for name in found if not isinstance(getattr(mini_orm, name), types.ModuleType)]
+        self.assertEqual([name for name in leaked if name != "annotations"], [])
+
+    def test_every_name_is_documented(self) -> None:
+        """Names: classes, functions and public methods have a docstring of their own."""
+        missing = []
+        for name in PUBLIC:
+            value = getattr(mini_orm, name)
+            if name in ALIASES or name == "__version__":
+                continue
+            own = value.__dict__.get("__doc__") if isinstance(value, type) else value.__doc__
+            if not own or own.startswith(f"{name}("):  # the second is what @dataclass makes up
+                missing.append(name)
+            if isinstance(value, type) and not issubclass(value, BaseException):
+                for key, attribute in vars(value).items():
+                    function = attribute.__func__ if isinstance(attribute, staticmethod | classmethod) else attribute
+                    inherited = any(getattr(getattr(base, key, None), "__doc__", None) for base in value.__mro__[1:])
+                    public = not key.startswith("_") and (
+                        inspect.isfunction(function) or isinstance(function, property)
+                    )
+                    if public and not (function.__doc__ or inherited):
+                        missing.append(f"{name}.{key}")
+        self.assertEqual(missing, [])
+
+    def test_fixed_module_paths(self) -> None:
+        """Names: the paths that other people's code may import from."""
+        paths = {
+            "mini_orm.core.repositories.repository": ["Repository"],
+            "mini_orm.core.repositories.repository_async": ["AsyncRepository"],
+            "mini_orm.core.conditions": GROUPS["queries"].split(),
+        }
+        for path, names in paths.items():
+            module = importlib.import_module(path)
+            for name in names:
+                with self.subTest(path=path, name=name):
+                    self.assertIs(getattr(module, name), getattr(mini_orm, name))
+
+    def test_the_version(self) -> None:
+        """Names: `__version__` is a version as packaging knows it."""
+        self.assertRegex(mini_orm.__version__, r"\A\d+\.\d+(\.\d+)?((a|b|rc)\d+)?(\.dev\d+)?\Z")
+
+    def test_errors_are_one_tree(self) -> None:
+        """Names Errors: every public error is a `MiniOrmError` and prints under a name that can be imported."""
+        for name in GROUPS["errors"].split():
+            error = getattr(mini_orm, name)
+            with self.subTest(name=name):
+                self.assertTrue(issubclass(error, mini_orm.MiniOrmError))
+                self.assertEqual(error.__name__, name)
+                self.assertIs(getattr(importlib.import_module(error.__module__), name), error)
+
+
+class Signatures(unittest.TestCase):
+    """How the public callables are called (tests/test_parity.py holds the async twins to the same)."""
+
+    def test_database(self) -> None:
+        """Names: constructor and methods of `Database`."""
+        expected = {
+            "transaction": "(*, isolation=None, read_only=False)",
+            "run_in_transaction": "(fn, *, retries=3, isolation=None)",
+            "execute": "(sql, params=None)",
+            "fetchone": "(sql, params=None)",
+            "fetchall": "(sql, params=None)",
+            "close": "(*, close_pool=False)",
+        }
+        self.assertEqual(parameters(mini_orm.Database), "(source, dialect=None, *, joined=None)")
+        for name, text in expected.items():
+            with self.subTest(name=name):
+                self.assertEqual(parameters(getattr(mini_orm.Database, name)), text)
+        self.assertEqual(parameters(mini_orm.AsyncDatabase.aclose), "(*, close_pool=False)")
+
+    def test_repository(self) -> None:
+        """Names: constructor and verbs of `Repository`."""
+        expected = {
+            "insert": "(obj)",
+            "insert_many": "(objects)",
+            "get": "(pk)",
+            "list": "(where=None, order_by=None, limit=None, offset=None)",
+            "update": "(obj)",
+            "delete": "(obj)",
+            "count": "(where=None)",
+            "exists": "(where=None)",
+            "update_where": "(values, *, where=None, allow_all=False)",
+            "delete_where": "(*, where=None, allow_all=False)",
+            "get_or_create": "(*, lookup, defaults=None)",
+        }
+        self.assertTrue(parameters(mini_orm.Repository).startswith("(db, model"))
+        for name, text in expected.items():
+            with self.subTest(name=name):
+                self.assertEqual(parameters(getattr(mini_orm.Repository, name)), text)
+
+    def test_repositories_are_generic(self) -> None:
+        """Names: `Repository[T]` and `AsyncRepository[T]` can be written in annotations that are evaluated."""
+        for cls in (mini_orm.Repository, mini_orm.AsyncRepository):
+            self.assertIs(cls[int].__origin__, cls)  # type: ignore[attr-defined]  # an alias has it at run time
+
+    def test_schema_functions(self) -> None:
+        """Names: the functions of the schema."""
+        expected = {
+            "create_table_sql": "(cls, dialect, *, if_not_exists=False)",
+            "create_index_sql": "(cls, dialect, column, *, unique=False, name=None, if_not_exists=False)",
+            "create_indexes_sql": "(cls, dialect, *, if_not_exists=False)",
+            "create_schema_sql": "(cls, dialect, *, if_not_exists=False)",
+            "apply_schema": "(db, model, *, if_not_exists=False)",
+        }
+        for name, text in expected.items():
+            with self.subTest(name=name):
+                self.assertEqual(parameters(getattr(mini_orm, name)), text)
+
+    def test_dialects(self) -> None:
+        """Names M10: names, placeholders and quoting; `q` is `quote`; MySQL's flavour."""
+        dialects = {
+            mini_orm.SQLiteDialect(): ("sqlite", '"', "?"),
+            mini_orm.PostgresDialect(): ("postgres", '"', "%s"),
+            mini_orm.MySQLDialect(): ("mysql", "`", "%s"),
+            mini_orm.MySQLDialect("mariadb"): ("mysql", "`", "%s"),
+        }
+        for dialect, (name, mark, placeholder) in dialects.items():
+            with self.subTest(name=name):
+                self.assertIsInstance(dialect, mini_orm.Dialect)
+                self.assertEqual((dialect.name, dialect.quote_char), (name, mark))
+                self.assertIn(dialect.paramstyle, ("qmark", "format", "pyformat", "named", "numeric"))
+                self.assertIsInstance(dialect.supports_returning, bool)
+                self.assertEqual(dialect.placeholder("x"), placeholder)
+                hostile = f"a{mark}b; DROP TABLE x --"
+                self.assertEqual(dialect.quote(hostile), f"{mark}a{mark}{mark}b; DROP TABLE x --{mark}")
+                self.assertEqual(dialect.q("order"), dialect.quote("order"))
+                for bad in ("", "a\0b"):
+                    with self.assertRaises(ValueError):
+                        dialect.quote(bad)
+        with self.assertRaises(ValueError):
+            mini_orm.MySQLDialect("oracle")  # type: ignore[arg-type]  # the mistake under test
+
+
+class ValueClasses(unittest.TestCase):
+    """The frozen dataclasses."""
+
+    SHAPES: tuple[tuple[type, tuple[tuple[str, Any], ...]], ...] = (
+        (
+            Condition,
+            (("col", REQUIRED), ("op", REQUIRED), ("value", None), ("values", None), ("is_unary", False)),
+        ),
+        (ConditionGroup, (("operator", REQUIRED), ("items", REQUIRED))),
+        (NotCondition, (("item", REQUIRED),)),
+        (OrderBy, (("col", REQUIRED), ("desc", False), ("nulls", None))),
+        (IndexSpec, (("columns", REQUIRED), ("unique", False), ("name", None))),
+    )
+
+    def test_positional_order_and_defaults(self) -> None:
+        """Names: fields, constructor and defaults stand in the contract's order."""
+        for cls, shape in self.SHAPES:
+            with self.subTest(cls=cls.__name__):
+                self.assertEqual([one.name for one in dataclasses.fields(cls)], [name for name, _ in shape])
+                found = [(one.name, one.default) for one in inspect.signature(cls).parameters.values()]
+                self.assertEqual(found, list(shape))
+
+    def test_they_are_frozen_values(self) -> None:
+        """Names: nothing can be assigned; equal contents are equal."""
+        for make in (
+            lambda: Condition("age", ">", 3),
+            lambda: ConditionGroup("AND", (Condition("age", ">", 3),)),
+            lambda: NotCondition(Condition("age", ">", 3)),
+            lambda: OrderBy("age", True, "last"),
+            lambda: IndexSpec(("a", "b"), True, "name"),
+        ):
+            with self.subTest(value=make()):
+                self.assertEqual(make(), make())
+                self.assertEqual(hash(make()), hash(make()))
+                for one in dataclasses.fields(make()):
+                    with self.assertRaises(dataclasses.FrozenInstanceError):
+                        setattr(make(), one.name, None)
+
+    def test_what_c_builds(self) -> None:
+        """Names Q1 Q9: each method of `C` gives the value class that the contract says, as data."""
+        self.assertEqual(C.eq("x", None), Condition("x", "=", None))
+        operators = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "like": "LIKE"}
+        for method, op in operators.items():
+            with self.subTest(method=method):
+                self.assertEqual(getattr(C, method)("x", "v"), Condition("x", op, "v"))
+        for method, op in {"is_null": "IS NULL", "is_not_null": "IS NOT NULL"}.items():
+            self.assertEqual(getattr(C, method)("x"), Condition("x", op, is_unary=True))
+        found = C.in_("x", iter([1, 2]))
+        self.assertEqual((found.op, list(found.values or ())), ("IN", [1, 2]))
+        one, two = C.eq("a", 1), C.eq("b", 2)
+        for group, operator in (
+            (C.and_(one, two), "AND"),
+            (one & two, "AND"),
+            (C.or_([one, two]), "OR"),
+            (one | two, "OR"),
+        ):
+            self.assertEqual(group, ConditionGroup(operator, (one, two)))
+        for inverted in (C.not_(one), ~one):
+            self.assertEqual(inverted, NotCondition(one))
+
+    def test_reprs_are_code(self) -> None:
+        """Names: a value prints as the call that makes it."""
+        for value in (Condition("age", ">", 3), OrderBy("age", True), IndexSpec(("a",)), NotCondition(C.eq("a", 1))):
+            with self.subTest(value=value):
+                self.assertEqual(eval(repr(value), vars(mini_orm).copy()), value)
+                self.assertTrue(re.match(rf"{type(value).__name__}\(", repr(value)))

@@ -1,0 +1,210 @@
+"""What type checkers see: `tests/test_typing.py` runs mypy over this file; nothing here is ever called.
+
+Each `assert_type` is a promise to users' editors. A `type: ignore` marks a mistake that has to be refused: under
+`--strict` one that refuses nothing is itself an error.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, assert_type
+
+from mini_orm import (
+    AsyncDatabase,
+    AsyncRepository,
+    C,
+    Condition,
+    ConditionGroup,
+    Database,
+    F,
+    IndexSpec,
+    MySQLDialect,
+    NotCondition,
+    OrderBy,
+    Repository,
+    SQLiteDialect,
+    UniqueViolation,
+    WhereInput,
+    apply_schema,
+    apply_schema_async,
+    create_index_sql,
+    create_indexes_sql,
+    create_schema_sql,
+    create_table_sql,
+)
+
+
+@dataclass
+class User:
+    name: str
+    age: int | None = None
+    id: int | None = field(default=None, metadata={"pk": True, "auto": True})
+
+
+@dataclass
+class Other:
+    id: int = field(metadata={"pk": True})
+
+
+def repository(db: Database) -> None:
+    """The verbs of `Repository[User]`."""
+    users = Repository(db, User)
+    assert_type(users, Repository[User])
+    assert_type(users.insert(User("Ann")), User)
+    assert_type(users.insert_many([User("Ann")]), list[User])
+    assert_type(users.insert_many(User(str(n)) for n in range(3)), list[User])
+    assert_type(users.get(1), User | None)
+    assert_type(users.list(), list[User])
+    assert_type(users.list(C.eq("name", "Ann"), "-age", 10, 20), list[User])
+    assert_type(users.list(where=[C.gt("age", 3)], order_by=[OrderBy("age"), "name"]), list[User])
+    assert_type(users.update(User("Ann", id=1)), int)
+    assert_type(users.delete(User("Ann", id=1)), int)
+    assert_type(users.count(), int)
+    assert_type(users.exists(C.is_null("age")), bool)
+    assert_type(users.update_where({"age": F("age") + 1}, where=C.eq("id", 1)), int)
+    assert_type(users.delete_where(allow_all=True), int)
+    assert_type(users.get_or_create(lookup={"id": 1}, defaults={"name": "Ann"}), tuple[User, bool])
+    user, created = users.get_or_create(lookup={"id": 1})
+    assert_type(user, User)
+    assert_type(created, bool)
+    for each in users.list():
+        assert_type(each.name, str)
+
+
+def repository_mistakes(db: Database, adb: AsyncDatabase) -> None:
+    """Calls that have to be refused."""
+    users = Repository(db, User)
+    users.insert(Other(1))  # type: ignore[arg-type]
+    users.insert_many([Other(1)])  # type: ignore[list-item]
+    users.update("Ann")  # type: ignore[arg-type]
+    print(users.get(1).name)  # type: ignore[union-attr]
+    users.list(limit="3")  # type: ignore[arg-type]
+    users.list(where="age > 3")  # type: ignore[arg-type]
+    users.update_where({"age": 1}, C.eq("id", 1))  # type: ignore[call-arg]
+    users.get_or_create({"id": 1})  # type: ignore[call-arg]
+    users.inser(User("Ann"))  # type: ignore[attr-defined]
+    Repository(adb, User)  # type: ignore[arg-type]
+    AsyncRepository(db, User)  # type: ignore[arg-type]
+    db.transaction(isolation="snapshot")  # type: ignore[arg-type]
+    MySQLDialect("oracle")  # type: ignore[arg-type]
+    OrderBy("age", nulls="middle")  # type: ignore[arg-type]
+    C.eq("a", 1).op = "<"  # type: ignore[misc]
+
+
+async def repository_async(db: AsyncDatabase) -> None:
+    """The same verbs, awaited."""
+    users = AsyncRepository(db, User)
+    assert_type(users, AsyncRepository[User])
+    assert_type(await users.insert(User("Ann")), User)
+    assert_type(await users.insert_many([User("Ann")]), list[User])
+    assert_type(await users.get(1), User | None)
+    assert_type(await users.list(C.eq("name", "Ann"), "-age", 10, 20), list[User])
+    assert_type(await users.update(User("Ann", id=1)), int)
+    assert_type(await users.delete(User("Ann", id=1)), int)
+    assert_type(await users.count(), int)
+    assert_type(await users.exists(), bool)
+    assert_type(await users.update_where({"age": 1}, allow_all=True), int)
+    assert_type(await users.delete_where(where=C.eq("id", 1)), int)
+    assert_type(await users.get_or_create(lookup={"id": 1}), tuple[User, bool])
+    await users.insert(Other(1))  # type: ignore[arg-type]
+    users.list()[0]  # type: ignore[index]
+
+
+def transactions(db: Database) -> None:
+    """`transaction` yields a `Database`; `run_in_transaction` returns what the function returns."""
+    with db.transaction(isolation="serializable") as tx:
+        assert_type(tx, Database)
+        assert_type(Repository(tx, User).get(1), User | None)
+        with tx.transaction(read_only=True) as inner:
+            assert_type(inner, Database)
+
+    def counted(tx: Database) -> int:
+        return Repository(tx, User).count()
+
+    def found(tx: Database) -> User | None:
+        return Repository(tx, User).get(1)
+
+    assert_type(db.run_in_transaction(counted), int)
+    assert_type(db.run_in_transaction(found, retries=5, isolation="repeatable read"), User | None)
+    assert_type(db.run_in_transaction(lambda tx: Repository(tx, User).list()), list[User])
+    with Database(db.conn, SQLiteDialect(), joined=True) as other:
+        assert_type(other, Database)
+
+
+def a_transaction_hides_no_error(db: Database) -> int:
+    """A `with db.transaction()` block never swallows an exception, so code after a return is not asked for."""
+    with db.transaction() as tx:
+        return Repository(tx, User).count()
+
+
+async def transactions_async(db: AsyncDatabase) -> int:
+    """The same with `async with` and coroutine functions."""
+    async with db.transaction(isolation="serializable") as tx:
+        assert_type(tx, AsyncDatabase)
+
+    async def counted(tx: AsyncDatabase) -> int:
+        return await AsyncRepository(tx, User).count()
+
+    assert_type(await db.run_in_transaction(counted, retries=1), int)
+    await db.run_in_transaction(lambda tx: 3)  # type: ignore[arg-type,return-value]
+    async with AsyncDatabase(db.conn) as other:
+        assert_type(other, AsyncDatabase)
+    async with db.transaction() as tx:
+        return await AsyncRepository(tx, User).count()
+
+
+def raw_sql(db: Database) -> None:
+    """Rows by name, and a `Result` that iterates over tuples."""
+    row = db.fetchone("SELECT 1 AS one WHERE ? > 0", [1])
+    if row is not None:
+        value: Any = row["one"]
+        del value
+    for each in db.fetchall("SELECT 1 AS one"):
+        list(each.keys())
+    result = db.execute("SELECT 1")
+    assert_type(result.rowcount, int)
+    rows: list[tuple[Any, ...]] = result.fetchall()
+    tuples: Iterator[tuple[Any, ...]] = iter(result)
+    del rows, tuples
+
+
+def queries() -> None:
+    """Conditions are plain values."""
+    assert_type(C.eq("a", 1), Condition)
+    assert_type(C.eq("a", 1) & C.ne("b", 2), ConditionGroup)
+    assert_type(C.or_(C.eq("a", 1), C.eq("b", 2)), ConditionGroup)
+    assert_type(C.and_([C.eq("a", 1), ~C.eq("b", 2)]), ConditionGroup)
+    assert_type(~(C.eq("a", 1) | C.is_null("b")), NotCondition)
+    assert_type(C.gt("spent", F("budget")), Condition)
+    where: WhereInput = [C.eq("a", 1), C.not_(C.in_("b", range(3)))]
+    where = None
+    del where
+
+
+def schema(db: Database) -> None:
+    """Texts and lists of texts."""
+    dialect = SQLiteDialect()
+    assert_type(create_table_sql(User, dialect), str)
+    assert_type(create_index_sql(User, dialect, "name", unique=True, name="x", if_not_exists=True), str)
+    assert_type(create_indexes_sql(User, dialect, if_not_exists=True), list[str])
+    assert_type(create_schema_sql(User, MySQLDialect("mariadb")), list[str])
+    assert_type(apply_schema(db, User), list[str])
+    assert_type(apply_schema(db, [User, Other], if_not_exists=True), list[str])
+    IndexSpec(("a", "b"), unique=True)
+
+
+async def schema_async(db: AsyncDatabase) -> None:
+    """The async twin."""
+    assert_type(await apply_schema_async(db, [User, Other]), builtins.list[str])
+
+
+def errors(db: Database) -> None:
+    """What a database refused has attributes."""
+    try:
+        Repository(db, User).insert(User("Ann"))
+    except UniqueViolation as exc:
+        table: str | None = exc.table
+        constraint: str | None = exc.constraint
+        del table, constraint
