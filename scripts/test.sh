@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Makes .venv, installs the package with the `test` extra and runs the whole suite, warnings being errors.
+# Arguments go to unittest: `./scripts/test.sh -v -k transaction`. PYTHON and VENV: see scripts/_venv.sh.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
+
+install_package test
+cd "$ROOT"
+exec "$VENV/bin/python" -W error -m unittest discover -s tests -p "test_*.py" "$@"
