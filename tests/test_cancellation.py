@@ -16,6 +16,7 @@ import threading
 import unittest
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from mini_orm import LockTimeout, TransactionError
@@ -181,10 +182,8 @@ class CancellationContract(Tools):
     async def test_among_other_callers(self) -> None:
         """X7 X4: of many callers in the queue for one connection some are cancelled; the others get their turn."""
         for steps in range(0, STEPS, 3):
-            tasks = [
-                self.start(lambda owner=f"{steps} {number}": self.repo(Account).insert(Account(owner=owner)))
-                for number in range(9)
-            ]
+            repo = self.repo(Account)
+            tasks = [self.start(partial(repo.insert, Account(owner=f"{steps} {number}"))) for number in range(9)]
             for _ in range(steps):
                 await asyncio.sleep(0)
             for task in tasks[1::3]:
@@ -290,7 +289,7 @@ class CancellationContract(Tools):
                 started.set()
                 raise LockTimeout("again")
 
-            task = self.start(lambda body=body: self.db.run_in_transaction(body, retries=1000))
+            task = self.start(partial(self.db.run_in_transaction, body, retries=1000))
             async with asyncio.timeout(LIMIT):
                 await started.wait()
             for _ in range(steps):

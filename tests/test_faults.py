@@ -47,12 +47,25 @@ MANY = 100_000
 PATIENCE = 3.0
 
 
+#: What every child begins with: an error ends it at once, whatever threads its drivers have.
+CHILD = """
+import os, sys
+
+def end(*error):
+    sys.__excepthook__(*error)
+    sys.stderr.flush()
+    os._exit(1)
+
+sys.excepthook = end
+"""
+
+
 def child(script: str, *args: str) -> subprocess.Popen[bytes]:
     """Start a Python process that runs `script` and can import what this one can."""
     paths = [str(ROOT), str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "error"}
     return subprocess.Popen(
-        [sys.executable, "-c", script, *args],
+        [sys.executable, "-c", CHILD + script, *args],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,13 +1,15 @@
 """Python value <-> column value, by the column's type and the form that a database stores it in.
 
 Rules of this file:
-- `encode` takes only what the field's type says (T0) and raises `CodecError` before the driver sees the value;
-  `decode` undoes it exactly. `None` is handled by the callers, so that no codec asks for it.
+- `encode` takes only what the field's type says (T0) and raises `Refused` before the driver sees the value, which
+  the compiler turns into a `CodecError` with the field's name; `decode` undoes it exactly. `None` is handled by the
+  callers, so that no codec asks for it.
 - A codec that has nothing to undo has `decode = None`, and costs nothing when rows are read.
 - `coerce` is `encode` without the limits of the column (length, scale, membership): for values of a filter,
   which may well lie outside of what the column can hold.
-- The form says what the driver gets: "native" its own Python type, "text", "int" or "utc" (a naive datetime in
-  UTC). Which kind has which form is data of the dialect.
+- The form says what the driver gets: "native" its own Python type, "text", "int", "bytes", "utc" (a naive datetime
+  in UTC), "no nan" or "finite" (floats that the database keeps), "38,10" (a Decimal's digits where none are
+  declared). Which kind has which form is data of the dialect.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""One mixin per subject; `tests/test_contracts.py` binds each of them to every backend."""
+"""One mixin per subject; the `tests/test_*.py` of the same subject binds each to every backend."""

@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from mini_orm import (
@@ -227,9 +228,7 @@ class DatabaseErrorContract(Tools):
         for sql in ("SELEC 1", "SELECT * FROM nowhere", "SELECT nothing FROM person", "DROP TABLE nowhere"):
             for method in (self.db.execute, self.db.fetchone, self.db.fetchall):
                 with self.subTest(sql=sql, method=method.__name__):
-                    error = await self.provoke(
-                        DatabaseError, sqlite3.OperationalError, lambda method=method, sql=sql: method(sql)
-                    )
+                    error = await self.provoke(DatabaseError, sqlite3.OperationalError, partial(method, sql))
                     self.assertIsInstance(error, (OperationalError, ProgrammingError))
         await self.assert_clean()
 
@@ -248,11 +247,7 @@ class DatabaseErrorContract(Tools):
             ("SELECT ?", (threading.Lock(),)),
         ):
             with self.subTest(sql=sql, params=params):
-                await self.provoke(
-                    ProgrammingError,
-                    sqlite3.ProgrammingError,
-                    lambda sql=sql, params=params: self.db.execute(sql, params),
-                )
+                await self.provoke(ProgrammingError, sqlite3.ProgrammingError, partial(self.db.execute, sql, params))
         await self.assert_clean()
 
     async def test_two_statements(self) -> None:

@@ -97,7 +97,9 @@ class Tools(Case):
     def outside(self, **options: Any) -> sqlite3.Connection:
         """Open an independent connection in autocommit, closed at the end of the test."""
         options.setdefault("timeout", 5.0)
-        conn = sqlite3.connect(self.backend.path, isolation_level=None, check_same_thread=False, **options)
+        conn: sqlite3.Connection = sqlite3.connect(
+            self.backend.path, isolation_level=None, check_same_thread=False, **options
+        )
         self.addCleanup(conn.close)
         return conn
 

@@ -91,19 +91,21 @@ class Database:
         if not driver.is_blocking:
             raise ConfigurationError(f"{driver.name} connections are async; use AsyncDatabase")
         self._scope: Scope | None = None
-        self._guard = new_guard(source, driver, dialect, joined, _runner.lock)
+        self._dialect = dialect_for(driver, dialect)
+        self._guard = new_guard(source, driver, joined, _runner.lock)
 
     @classmethod
-    def _bound(cls, scope: Scope) -> Database:
+    def _bound(cls, db: Database, scope: Scope) -> Database:
         bound = cls.__new__(cls)
         bound._scope = scope
+        bound._dialect = db._dialect
         bound._guard = scope.guard
         return bound
 
     @property
     def dialect(self) -> Dialect:
         """The SQL that is spoken."""
-        return self._guard.executor.dialect
+        return self._dialect
 
     @property
     def conn(self) -> Any:
@@ -118,11 +120,16 @@ class Database:
             with guard.lock:
                 guard.check()
                 executor = guard.executor
+                outer = guard.in_use  # a model's __init__ that uses the database, while its row is read
                 try:
-                    executor.enter()
+                    guard.in_use = True
+                    if not outer:
+                        executor.enter()
                     return drive(operation(executor, *args, **kwargs))
                 finally:
-                    executor.leave()
+                    guard.in_use = outer
+                    if not outer:
+                        executor.leave()
         with scope.lock:
             scope.check()
             return drive(operation(guard.executor, *args, **kwargs))
@@ -200,8 +207,7 @@ class Database:
         refuse_close(guard, self._scope)
         with guard.lock:
             if not guard.closed:
-                guard.driver.close(guard.conn)
-                guard.closed = True
+                close_now(guard)
 
     def __enter__(self) -> Database:
         with self._guard.lock:
@@ -231,7 +237,7 @@ class Transaction:
         scope = self._scope = Scope(_runner, db._guard, parent, **self._options)  # type: ignore[arg-type]  # as given
         try:
             drive(scope.open())
-            return Database._bound(scope)
+            return Database._bound(db, scope)
         except BaseException:
             self._abandon()
             raise
@@ -260,23 +266,43 @@ class Transaction:
             self._abandon()
 
 
-def new_guard(
-    source: Any, driver: Driver, dialect: Dialect | None, joined: bool | None, lock: Callable[[], Any]
-) -> Guard:
+def dialect_for(driver: Driver, dialect: Dialect | None) -> Dialect:
+    """Return the dialect to speak through a driver.
+
+    Raises:
+        ConfigurationError: the given one is none, or another database's.
+    """
+    if dialect is None:
+        return driver.dialect()
+    if not isinstance(dialect, Dialect):
+        raise ConfigurationError(f"dialect must be a Dialect, got {type(dialect).__name__}")
+    driver.check_dialect(dialect)
+    return dialect
+
+
+def new_guard(source: Any, driver: Driver, joined: bool | None, lock: Callable[[], Any]) -> Guard:
     """Return the guard of a connection, made at its first use.
 
     Raises:
-        ConfigurationError: the connection does not speak the dialect, or is in a mode that can't be worked with.
+        ConfigurationError: the connection is in a mode that can't be worked with, or in use by the other face.
     """
-    if dialect is None:
-        dialect = driver.dialect()
-    elif not isinstance(dialect, Dialect):
-        raise ConfigurationError(f"dialect must be a Dialect, got {type(dialect).__name__}")
-    driver.check_dialect(dialect)
     conn = driver.raw(source)
     driver.check(conn)
-    executor = Executor(driver, conn, dialect, joined=bool(joined))
+    executor = Executor(driver, conn, driver.dialect(), joined=bool(joined))
     return guard_of(source, lambda: Guard(driver, source, executor, lock()))
+
+
+def close_now(guard: Guard) -> None:
+    """Close a blocking connection.
+
+    Raises:
+        DatabaseError: the driver refused.
+    """
+    try:
+        guard.driver.close(guard.conn)
+    except guard.driver.errors as exc:
+        raise guard.executor.error(exc, None) from exc
+    guard.closed = True
 
 
 def refuse_close(guard: Guard, scope: Scope | None) -> None:

@@ -16,6 +16,8 @@ from ..drivers import Result, driver_of
 from .database import (
     RETRIED,
     Operation,
+    close_now,
+    dialect_for,
     new_guard,
     pauses,
     raw,
@@ -45,20 +47,23 @@ class AsyncDatabase:
 
         self._scope: Scope | None = None
         self._runner: TaskRunner = TaskRunner()
-        self._guard = new_guard(source, driver_of(source), dialect, joined, self._runner.lock)
+        driver = driver_of(source)
+        self._dialect = dialect_for(driver, dialect)
+        self._guard = new_guard(source, driver, joined, self._runner.lock)
 
     @classmethod
-    def _bound(cls, scope: Scope, runner: TaskRunner) -> AsyncDatabase:
+    def _bound(cls, db: AsyncDatabase, scope: Scope) -> AsyncDatabase:
         bound = cls.__new__(cls)
         bound._scope = scope
-        bound._runner = runner
+        bound._dialect = db._dialect
+        bound._runner = db._runner
         bound._guard = scope.guard
         return bound
 
     @property
     def dialect(self) -> Dialect:
         """Async twin of `Database.dialect`."""
-        return self._guard.executor.dialect
+        return self._dialect
 
     @property
     def conn(self) -> Any:
@@ -130,8 +135,7 @@ class AsyncDatabase:
             raise RuntimeError(f"a {guard.driver.name} connection is closed by a coroutine; use await aclose()")
         if guard.lock.is_held:
             raise TransactionError("an operation or a transaction is running; use await aclose(), which waits for it")
-        guard.driver.close(guard.conn)
-        guard.closed = True
+        close_now(guard)
         self._runner.stop()
 
     async def aclose(self, *, close_pool: bool = False) -> None:
@@ -143,7 +147,6 @@ class AsyncDatabase:
             await hold.acquire()
             if not guard.closed:
                 await self._runner.close(guard)
-                guard.closed = True
         finally:
             hold.release()
 
@@ -175,7 +178,7 @@ class AsyncTransaction:
         scope = self._scope = Scope(db._runner, db._guard, parent, **self._options)  # type: ignore[arg-type]  # as given
         try:
             await scope.open()
-            return AsyncDatabase._bound(scope, db._runner)
+            return AsyncDatabase._bound(db, scope)
         except BaseException:
             await scope.close(keep=False)
             raise

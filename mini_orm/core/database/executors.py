@@ -20,7 +20,14 @@ from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from ..._typing import Params, RawParams, Row
-from ...errors import ConnectionLost, DatabaseError, TransactionError, translated
+from ...errors import (
+    ConnectionLost,
+    DatabaseError,
+    OperationalError,
+    QueryTypeError,
+    TransactionError,
+    translated,
+)
 from ..dialects import Dialect
 from ..drivers import Driver, Result
 
@@ -28,6 +35,9 @@ log = logging.getLogger("mini_orm")
 R = TypeVar("R")
 #: Seconds between two tries for a lock; the last one repeats. SQLite's own handler waits like this.
 _PAUSES = (0.001, 0.002, 0.005, 0.010, 0.015, 0.020, 0.025, 0.050)
+
+
+_NOT_INSERTED = "the database took the statement and inserted no row; a trigger may have ignored it"
 
 
 class Stopped(BaseException):
@@ -88,19 +98,19 @@ class Executor:
             ConfigurationError: the connection is in a mode that mini_orm can't work with.
         """
         if self.broken is not None:
-            message = "this connection was given up after its rollback failed; open a new one"
+            message = "this connection was given up, as its state is not known any more; open a new one"
             raise ConnectionLost(message) from self.broken
         try:
             if self.blocks:
                 self._heal()
             idle = not self.in_transaction
-            if not self._settled:
-                self._settle(idle)
             mode = self.driver.mode(self.conn)
             if mode is not None:
                 if self._mode is None:
                     self._mode = mode
                 self.driver.set_mode(self.conn, idle=idle)
+            if not self._settled:
+                self._settle(idle)
         except self._errors as exc:
             raise self.error(exc, None) from exc
 
@@ -131,7 +141,7 @@ class Executor:
         log.warning("rolling back a transaction that an interrupt left open")
         self.blocks.clear()
         self.read_only = False
-        if self.driver.in_transaction(self.conn):
+        if self.in_transaction:
             self.conn.rollback()
 
     # --- cancellation ---
@@ -236,12 +246,16 @@ class Executor:
         """Run a statement that writes one row and returns it."""
         self.refuse_read_only()
         rows = await self.fetch_all(sql, params)
+        if not rows:
+            raise OperationalError(_NOT_INSERTED)
         return rows[0]
 
     async def insert_row(self, sql: str, params: Params = ()) -> int:
         """Insert one row; return the key that the database gave it."""
         self.refuse_read_only()
         cursor = await self._run(sql, params)
+        if cursor.rowcount == 0:
+            raise OperationalError(_NOT_INSERTED)
         return int(cursor.lastrowid)
 
     async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:
@@ -270,6 +284,8 @@ class Executor:
 
     async def query(self, sql: str, params: RawParams, *, first: bool = False) -> Result:
         """Run the user's own SQL, in the driver's style; with `first` only one row is read."""
+        if not isinstance(sql, str):
+            raise QueryTypeError(f"SQL is text, got {type(sql).__name__}")
         # The text is the user's and may have values in it: no note shows it.
         self._renew_cursor()
         cursor = await self._run(sql, () if params is None else params, note=False)

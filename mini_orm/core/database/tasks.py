@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from ..._typing import RawParams
 from ...errors import ConfigurationError, ConnectionLost
 from ..drivers import Result
+from .database import close_now
 from .executors import Executor, Stopped, drive, log
 from .transactions import Guard, thread_owner
 
@@ -110,7 +111,7 @@ class PatientExecutor(Executor):
         return await super()._send(sql, params, note=note, many=many)
 
     async def query(self, sql: str, params: RawParams, *, first: bool = False) -> Result:
-        if "busy_timeout" not in sql.lower():
+        if not isinstance(sql, str) or "busy_timeout" not in sql.lower():
             return await super().query(sql, params, first=first)
         # The user reads or sets what is put aside here.
         self._put_back()
@@ -230,17 +231,19 @@ class TaskRunner:
             await _settled(executor, future)
             raise
         finally:
-            executor.resume()
+            if executor.broken is None:  # else it may still run, and shall not go on
+                executor.resume()
             call.close()
 
     async def close(self, guard: Guard) -> None:
         """Close the connection, in the thread where it lives."""
         if not guard.driver.is_blocking:
             await guard.driver.aclose(guard.conn)
+            guard.closed = True
         elif self._worker is not None:
-            await _run_in(self._worker, functools.partial(guard.driver.close, guard.conn))
+            await _run_in(self._worker, functools.partial(close_now, guard))
         else:
-            guard.driver.close(guard.conn)
+            close_now(guard)
         self.stop()
 
     def stop(self) -> None:

@@ -14,7 +14,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import weakref
@@ -22,11 +21,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
-from ...errors import ClosedError, DatabaseError, TransactionError
+from ...errors import ClosedError, ConfigurationError, DatabaseError, TransactionError
 from ..drivers import Driver
-from .executors import Executor
+from .executors import Executor, log
 
-log = logging.getLogger("mini_orm")
 R = TypeVar("R")
 _open_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("mini_orm_open_scopes", default=())
 
@@ -164,7 +162,7 @@ class Runner(Protocol):
 class Guard:
     """One connection under mini_orm's care. All databases on the same connection share it."""
 
-    __slots__ = ("__weakref__", "closed", "conn", "driver", "executor", "lock", "scope")
+    __slots__ = ("__weakref__", "closed", "conn", "driver", "executor", "in_use", "lock", "scope")
 
     def __init__(self, driver: Driver, conn: Any, executor: Executor, lock: Any) -> None:
         self.driver = driver
@@ -172,6 +170,7 @@ class Guard:
         self.executor = executor
         self.lock = lock
         self.scope: Scope | None = None
+        self.in_use = False
         self.closed = False
 
     def check(self) -> None:
@@ -195,12 +194,21 @@ _guards_lock = threading.Lock()
 
 
 def guard_of(conn: Any, make: Callable[[], Guard]) -> Guard:
-    """Return the guard of a connection: the same for every database on it."""
+    """Return the guard of a connection: the same for every database on it.
+
+    Raises:
+        ConfigurationError: a database of the other face uses the connection.
+    """
     with _guards_lock:
+        made = make()
         found = _guards.get(id(conn))
         if found is None or found.conn is not conn:
-            found = make()
-            _guards[id(conn)] = found
+            _guards[id(conn)] = found = made
+        elif type(found.lock) is not type(made.lock):
+            message = "this connection is used by a database of the other face; a connection is either sync or async"
+            raise ConfigurationError(message)
+        if made.executor.is_declared_joined:
+            found.executor.is_declared_joined = True
         return found
 
 
@@ -229,6 +237,7 @@ class Scope:
         self._runner = runner
         self._hold = runner.hold(guard.lock if parent is None else parent.lock)
         self._read_only = read_only
+        self._was_read_only = False
         self._outermost = outermost
         self._entered = False
         # Made in `_begin`: the first use of a connection may choose another executor.
@@ -277,21 +286,31 @@ class Scope:
         if self.parent is None:
             self._entered = True
             executor.enter()
-            if self._outermost and executor.in_transaction:
-                raise TransactionError("run_in_transaction can't run inside a transaction, which it could not repeat")
+            if executor.in_transaction:
+                self._refuse_joined()
         self._block = Block(executor)
         await self._block.begin(self.isolation, read_only=self._read_only)
-        if self.parent is None:
-            executor.read_only = self._read_only
+        self._was_read_only = executor.read_only
+        executor.read_only = self._read_only or self._was_read_only
+
+    def _refuse_joined(self) -> None:
+        if self._outermost:
+            raise TransactionError("run_in_transaction can't run inside a transaction, which it could not repeat")
+        if self.isolation is not None:
+            raise TransactionError("the connection is in a transaction already, whose isolation level can't be changed")
 
     async def close(self, *, keep: bool) -> None:
         """Commit (`keep`) or roll back, and give the lock back. Called again, it does what is left to do."""
+        inside = self._runner.hold(self.lock)
         try:
             if self._block is not None or self._entered:
+                if self.child is None or self.child.owner != self.owner:
+                    await inside.acquire()  # another thread or task may be in the middle of something on tx
                 await self._runner.perform(self.guard, self._end(keep=keep))
         finally:
             if self._block is None and not self._entered:
                 self.release()
+            inside.release()
 
     async def _end(self, *, keep: bool) -> None:
         block = self._block
@@ -304,8 +323,8 @@ class Scope:
             if block is not None:
                 await block.rollback()  # nothing to do after a commit
                 self._block = None
+                self.guard.executor.read_only = self._was_read_only
             if self._entered:
-                self.guard.executor.read_only = False
                 self.guard.executor.leave()
                 self._entered = False
 

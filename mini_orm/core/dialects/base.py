@@ -30,14 +30,12 @@ class Dialect:
     supports_nulls_order: ClassVar[bool] = True
     #: `IF NOT EXISTS` for an index.
     supports_index_if_not_exists: ClassVar[bool] = True
-    #: DDL takes part in a transaction.
-    supports_transactional_ddl: ClassVar[bool] = True
     #: Keys can be handed out by the writer itself while it holds the database's write lock.
     supports_reserved_keys: ClassVar[bool] = False
     #: Asks whether any table remembers the last key it gave, and for the one of a table.
     has_sequences: ClassVar[str] = ""
     last_sequence: ClassVar[str] = ""
-    #: The longest pattern that LIKE or its like takes, in bytes; `None`: any.
+    #: The longest text that STARTSWITH and ENDSWITH look for as a pattern, in characters; `None`: any.
     max_pattern: ClassVar[int | None] = None
     #: The most values that one statement may bind.
     max_params: ClassVar[int] = 32766

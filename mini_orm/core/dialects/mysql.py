@@ -28,7 +28,6 @@ class MySQLDialect(Dialect):
     has_last_id = True
     supports_nulls_order = False
     supports_index_if_not_exists = False
-    supports_transactional_ddl = False
     auto_key = "BIGINT AUTO_INCREMENT PRIMARY KEY"
     default_row = "() VALUES ()"
     # The largest value, as the manual advises: https://dev.mysql.com/doc/refman/8.4/en/select.html

@@ -4,7 +4,8 @@ Rules of this file:
 - The declared type carries the kind and has the affinity that keeps the value as it is written (TEXT for text
   forms). Source: https://www.sqlite.org/datatype3.html, section 3.1.
 - What SQLite can't do by value, functions do that the driver registers on every connection: `mini_orm_ilike`,
-  `mini_orm_decimal_add` / `_sub` / `_mul`, `mini_orm_bits`, and the collation `mini_orm_decimal`.
+  `mini_orm_decimal_add` / `_sub` / `_mul`, `mini_orm_bits`, `mini_orm_int`, `mini_orm_startswith` / `_endswith`,
+  and the collation `mini_orm_decimal`.
 """
 
 from __future__ import annotations

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from ..._typing import Row
 from ...errors import ConfigurationError, DatabaseError
 from ..dialects import Dialect
 
-#: Root package of a connection's class -> the module here, and the class in it.
-_DRIVERS = {"sqlite3": ("sqlite3", "Sqlite3Driver"), "aiosqlite": ("aiosqlite", "AiosqliteDriver")}
+#: Root package and name of a connection's class -> the module here, and the class in it.
+_DRIVERS = {
+    ("sqlite3", "Connection"): ("sqlite3", "Sqlite3Driver"),
+    ("aiosqlite", "Connection"): ("aiosqlite", "AiosqliteDriver"),
+}
 
 
 class Result:
@@ -168,11 +171,11 @@ def driver_of(conn: Any) -> Driver:
         ConfigurationError: it is no connection that mini_orm knows.
     """
     for base in type(conn).__mro__:
-        found = _DRIVERS.get(base.__module__.partition(".")[0])
-        if found is not None and base.__name__ == "Connection":
+        found = _DRIVERS.get((base.__module__.partition(".")[0], base.__name__))
+        if found is not None:
             module = importlib.import_module(f"{__package__}.{found[0]}")
             driver: Driver = getattr(module, found[1])()
             return driver
     hint = "; open it first, for example sqlite3.connect(path)" if isinstance(conn, str | bytes) else ""
-    known: Sequence[str] = sorted(_DRIVERS)
+    known = sorted({package for package, _ in _DRIVERS})
     raise ConfigurationError(f"a database needs a connection of {' or '.join(known)}, got {type(conn).__name__}{hint}")

@@ -77,7 +77,11 @@ class Sqlite3Driver(Driver):
     def check(self, conn: sqlite3.Connection) -> None:
         if sqlite3.sqlite_version_info < (3, 35):
             raise ConfigurationError(f"mini_orm needs SQLite 3.35 or later, this is {sqlite3.sqlite_version}")
-        if getattr(conn, "autocommit", None) is False:
+        try:
+            autocommit = getattr(conn, "autocommit", None)
+        except sqlite3.ProgrammingError:
+            return  # another thread's, or closed; checked again where it is used
+        if autocommit is False:
             raise ConfigurationError(
                 "this sqlite3 connection has autocommit=False, which keeps a transaction open all the time; "
                 "connect without it: sqlite3.connect(path)"

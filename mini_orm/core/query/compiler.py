@@ -1,4 +1,4 @@
-"""The only place that joins SQL: statements of one model in one dialect, each compiled once.
+"""The statements of one model in one dialect, each compiled once. This package is where queries become SQL.
 
 Rules of this file:
 - Values are bound, always. A name reaches the text only after it was found in the model, and quoted.
@@ -186,9 +186,8 @@ class Compiler:
         Raises:
             UnsafeOperationError: there is no condition, and `allow_all` is not true.
         """
-        statement = self._filtered("delete", f"DELETE FROM {self._table}", where)
-        self._refuse_all(statement.sql == f"DELETE FROM {self._table}", allow_all, "delete_where")
-        return statement
+        self._refuse_all(where is None or (isinstance(where, Sequence) and not where), allow_all, "delete_where")
+        return self._filtered("delete", f"DELETE FROM {self._table}", where)
 
     def _filtered(self, kind: str, start: str, where: Any, end: str = "") -> Statement:
         params: list[Any] = []
@@ -312,15 +311,14 @@ class Compiler:
         marks = f"({', '.join([self._mark] * len(names))})"
         return f"INSERT INTO {self._table} ({', '.join(names)}) VALUES {', '.join([marks] * rows)}"
 
-    def insert_rows(self, omitted: tuple[int, ...], rows: int) -> str:
-        """Compile an INSERT of several rows that have the same columns."""
-        sql: str = self._plan(("insert_rows", omitted, rows), lambda: self._insert_into(omitted, rows))
+    def insert_rows(self, rows: int) -> str:
+        """Compile an INSERT of several rows with all columns."""
+        sql: str = self._plan(("insert_rows", rows), lambda: self._insert_into((), rows))
         return sql
 
-    def bulk_rows(self, omitted: tuple[int, ...]) -> int:
-        """Return how many rows one statement may insert."""
-        width = len(self.meta.columns) - len(omitted)
-        return max(1, min(BULK_ROWS, self.dialect.max_params // max(1, width)))
+    def bulk_rows(self) -> int:
+        """Return how many rows with all columns one statement may insert."""
+        return max(1, min(BULK_ROWS, self.dialect.max_params // len(self.meta.columns)))
 
     def highest_key(self) -> str:
         """Compile a SELECT of the highest auto key."""

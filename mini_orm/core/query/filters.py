@@ -3,7 +3,7 @@
 Rules of this file:
 - A filter is read in two steps. `read` walks it once, checks names, encodes values, and leaves a key (the shape) and
   the values. The text is made of the key alone, by `write`, and only when the cache has none for it.
-- Nothing recurses over what a user nested: both steps keep their own stack.
+- Nothing recurses over conditions that a user nested: both steps keep their own stack. Expressions are bounded.
 - NOT is pushed down to the leaves (De Morgan holds in three values), groups of one kind are flattened, and the
   deepest part of a group is written first: a parser's stack then grows by one entry a level and not by five.
   SQLite up to 3.45 has 100 entries. What does not fit is a QueryError and no riddle from the parser.
@@ -163,7 +163,8 @@ class Filters:
             encoded = [coerce(value) for value in present]
         except Refused:
             encoded = [self.encode(column, value) for value in present]  # raises, and says which
-        count, limit = len(encoded), self._dialect.max_in_list
+        # What a db_type column holds is the driver's to know, so each value goes by itself.
+        count, limit = len(encoded), None if column.type.kind == "raw" else self._dialect.max_in_list
         if limit is not None and count > limit:
             params.append(self._dialect.many_value(column.type, encoded))
             return ("IN", column.name, negated, -1, has_none)

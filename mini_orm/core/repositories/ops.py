@@ -116,7 +116,7 @@ async def _insert_rows(
     executor: Executor, compiler: Compiler, objects: Sequence[Any], rows: list[Row]
 ) -> list[Mapping[str, Any]]:
     keys: list[int | None] = [None] * len(rows)
-    if compiler.meta.auto is not None and executor.dialect.supports_reserved_keys:
+    if compiler.meta.auto is not None and compiler.dialect.supports_reserved_keys:
         keys = await _reserve_keys(executor, compiler, rows)
     filled: list[Mapping[str, Any]] = []
     start = 0
@@ -172,7 +172,7 @@ async def _highest_key(executor: Executor, compiler: Compiler) -> int:
     """Return the highest key there is, or ever was where the database remembers; 0 for none."""
     row = await executor.fetch_one(compiler.highest_key())
     highest = 0 if row is None or row[0] is None else int(row[0])
-    dialect = executor.dialect
+    dialect = compiler.dialect
     if dialect.has_sequences and await executor.fetch_one(dialect.has_sequences):
         row = await executor.fetch_one(dialect.last_sequence, [compiler.meta.table])
         highest = max(highest, 0 if row is None or row[0] is None else int(row[0]))
@@ -181,13 +181,13 @@ async def _highest_key(executor: Executor, compiler: Compiler) -> int:
 
 async def _insert_same(executor: Executor, compiler: Compiler, rows: list[list[Any]]) -> None:
     """Insert rows that have all columns, many in a statement."""
-    size = compiler.bulk_rows(())
+    size = compiler.bulk_rows()
     whole = len(rows) - len(rows) % size
-    sql = compiler.insert_rows((), size)
+    sql = compiler.insert_rows(size)
     for start in range(0, whole, size):
         await executor.execute(sql, list(chain.from_iterable(rows[start : start + size])))
     if whole < len(rows):
-        await executor.execute_many(compiler.insert_rows((), 1), rows[whole:])
+        await executor.execute_many(compiler.insert_rows(1), rows[whole:])
 
 
 async def update(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> int:

@@ -9,6 +9,7 @@ from ..database.database import Database
 from ..database.database_async import AsyncDatabase
 from ..database.executors import Executor
 from ..database.transactions import atomic
+from ..dialects import Dialect
 from .ddl import create_schema_sql, in_key_order
 
 
@@ -28,19 +29,18 @@ def apply_schema(db: Database, model: type | Iterable[type], *, if_not_exists: b
         ModelError: one of the classes is no model.
         ProgrammingError: a table or an index exists already.
     """
-    return db.run(apply, _models(model), if_not_exists)
+    return db.run(apply, db.dialect, _models(model), if_not_exists)
 
 
 async def apply_schema_async(
     db: AsyncDatabase, model: type | Iterable[type], *, if_not_exists: bool = False
 ) -> list[str]:
     """Async twin of `apply_schema`."""
-    return await db.run(apply, _models(model), if_not_exists)
+    return await db.run(apply, db.dialect, _models(model), if_not_exists)
 
 
-async def apply(executor: Executor, models: list[type], if_not_exists: bool) -> list[str]:
+async def apply(executor: Executor, dialect: Dialect, models: list[type], if_not_exists: bool) -> list[str]:
     """Run the statements of models that are in order already."""
-    dialect = executor.dialect
     statements = [sql for cls in models for sql in create_schema_sql(cls, dialect, if_not_exists=if_not_exists)]
     if not statements:
         return []
