@@ -1,4 +1,4 @@
-"""Bulk inserts (contract 5): the contract of `tests/contracts/bulk.py` on every backend."""
+"""Bulk inserts: the contract of `tests/contracts/bulk.py` on every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CRUD (contract 5): the contracts of `tests/contracts/crud.py` on every backend."""
+"""CRUD: the contracts of `tests/contracts/crud.py` on every backend."""
 
 from __future__ import annotations
 

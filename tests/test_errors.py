@@ -1,4 +1,4 @@
-"""Section 12 on every backend, and its tree as data."""
+"""Errors on every backend, and its tree as data."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ TREE: dict[str, tuple[str, tuple[type[BaseException], ...]]] = {
 
 
 class ErrorTree(unittest.TestCase):
-    """Section 12: the tree itself."""
+    """Errors: the tree itself."""
 
     def test_shape(self) -> None:
-        """Section 12: every class is public, has its parent, and is the builtin that a caller would have caught."""
+        """Errors: every class is public, has its parent, and is the builtin that a caller would have caught."""
         self.assertIs(MiniOrmError.__bases__[0], Exception)
         for name, (parent, builtins) in TREE.items():
             with self.subTest(error=name):
@@ -68,7 +68,7 @@ class ErrorTree(unittest.TestCase):
                     self.assertTrue(issubclass(cls, builtin), builtin)
 
     def test_siblings_are_apart(self) -> None:
-        """Section 12: no class of the tree catches what is not below it."""
+        """Errors: no class of the tree catches what is not below it."""
         for name in TREE:
             above = {name, "MiniOrmError", "ConfigurationError", "ModelError"}
             parent = TREE[name][0]
@@ -79,12 +79,12 @@ class ErrorTree(unittest.TestCase):
                 self.assertFalse(issubclass(getattr(mini_orm, name), getattr(mini_orm, other)), (name, other))
 
     def test_not_the_drivers(self) -> None:
-        """Section 12: our classes are not sqlite3's: they serve every driver."""
+        """Errors: our classes are not sqlite3's: they serve every driver."""
         for name in ("DatabaseError", "IntegrityError", "OperationalError", "ProgrammingError", "DataError"):
             self.assertFalse(issubclass(getattr(mini_orm, name), sqlite3.Error))
 
     def test_print_and_pickle(self) -> None:
-        """Section 12: every error prints its text plainly, and is pickled and copied with its attributes and notes."""
+        """Errors: every error prints its text plainly, and is pickled and copied with its attributes and notes."""
         for name in ["MiniOrmError", *TREE]:
             with self.subTest(error=name):
                 error = getattr(mini_orm, name)("what was wrong")
@@ -100,7 +100,7 @@ class ErrorTree(unittest.TestCase):
                     self.assertEqual((twin.detail, twin.__notes__), (error.detail, error.__notes__))
 
     def test_pickled_into_another_process(self) -> None:
-        """Section 12: a pickled error is read in a process that has seen no error of the kind yet."""
+        """Errors: a pickled error is read in a process that has seen no error of the kind yet."""
         with mini_orm.Database(sqlite3.connect(":memory:")) as db:
             db.execute("CREATE TABLE person (email TEXT UNIQUE)")
             db.execute("INSERT INTO person VALUES ('taken')")
@@ -128,7 +128,7 @@ class ErrorTree(unittest.TestCase):
         )
 
     def test_live_handles_are_dropped(self) -> None:
-        """Section 12: an attribute that can't be pickled does not keep the error from travelling."""
+        """Errors: an attribute that can't be pickled does not keep the error from travelling."""
         for name in ["MiniOrmError", *TREE]:
             error = getattr(mini_orm, name)("what was wrong")
             with sqlite3.connect(":memory:") as conn:

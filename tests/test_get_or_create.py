@@ -1,4 +1,4 @@
-"""`get_or_create` (contract 5): the contract of `tests/contracts/get_or_create.py` on every backend."""
+"""`get_or_create`: the contract of `tests/contracts/get_or_create.py` on every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SQL, the names and the mistakes of indexes, for every dialect, as text (contract 9, S1 and S2)."""
+"""The SQL, the names and the mistakes of indexes, for every dialect, as text (S1 and S2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schema's SQL for every dialect, held as text, without a server (contract 3, T1 to T13; contract 9, S1 and S2).
+"""The schema's SQL for every dialect, held as text, without a server (T1 to T13; S1 and S2).
 
 Definitions are compared one column at a time, so that a difference names its column.
 """

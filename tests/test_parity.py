@@ -1,4 +1,4 @@
-"""The two faces are one: the same names, arguments and meanings (contract 1, style 3 and 4)."""
+"""The two faces are one: the same names, arguments and meanings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAIRS: tuple[tuple[type, type], ...] = (
 FUNCTIONS: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = (
     (mini_orm.apply_schema, mini_orm.apply_schema_async),
 )
-#: Plain calls on both faces (contract 1).
+#: Plain calls on both faces.
 PLAIN = {"close", "repo", "is_registered"}
 #: A context manager on both faces: called plainly, entered with `async with` on the async one.
 CONTEXTS = {"transaction"}

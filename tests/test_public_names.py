@@ -1,4 +1,4 @@
-"""The public names (contract 1): what can be imported, from where, and how it is built."""
+"""The public names: what can be imported, from where, and how it is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schema (contract 9, S1 and S2): the contract on every backend, and what needs processes of its own."""
+"""Schema (S1 and S2): the contract on every backend, and what needs processes of its own."""
 
 from __future__ import annotations
 

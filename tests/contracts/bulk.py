@@ -1,4 +1,4 @@
-"""Bulk inserts (contract 5, B1 to B3): chunks, keys in input order, all or nothing."""
+"""Bulk inserts (B1 to B3): chunks, keys in input order, all or nothing."""
 
 from __future__ import annotations
 

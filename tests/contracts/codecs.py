@@ -1,4 +1,4 @@
-"""Codecs: Enum (T10) and JSON (T11, T12), by type or by `metadata={"codec": …}` (section 10)."""
+"""Codecs: Enum (T10) and JSON (T11, T12), by type or by `metadata={"codec": …}`."""
 
 from __future__ import annotations
 
@@ -399,10 +399,10 @@ class JsonContract(ModelMixin):
 
 
 class CodecChoiceContract(ModelMixin):
-    """Section 10: which codec a field has."""
+    """Codecs: which codec a field has."""
 
     async def test_codec_by_name(self) -> None:
-        """T10 T11: `codec="json"` and `codec="enum"` say what the type says anyway, or what it can't say."""
+        """Codecs T10 T11: `codec="json"` and `codec="enum"` say what the type says anyway, or what it can't say."""
 
         @dataclass
         class Chosen:
@@ -423,7 +423,7 @@ class CodecChoiceContract(ModelMixin):
         self.assertEqual(rows[1], Chosen("x", 6, "", [], Level.LOW, 2))
 
     async def test_unknown_codec(self) -> None:
-        """T10 T11: an unknown codec name is a ValueError that names model, field and codec, and what is allowed."""
+        """Codecs T10 T11: an unknown codec name is a ValueError that names model, field and codec, and what is allowed."""
         for wrong in ("pickle", "JSON", "", "jsn", 5, True):
             with self.subTest(repr(wrong)):
 
@@ -437,7 +437,7 @@ class CodecChoiceContract(ModelMixin):
                 self.assert_names(error, "Odd", "value", str(wrong), "json", "enum")
 
     async def test_enum_codec_without_enum(self) -> None:
-        """T10: the enum codec on what is no Enum is refused."""
+        """Codecs T10: the enum codec on what is no Enum is refused."""
 
         @dataclass
         class Odd:

@@ -1,4 +1,4 @@
-"""Results of CRUD (contract 5, R1 to R6): what each verb returns, and what is in the table afterwards."""
+"""Results of CRUD (R1 to R6): what each verb returns, and what is in the table afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 12: every error that SQLite can provoke, as mini_orm's class and as the driver's own at once."""
+"""Errors: every error that SQLite can provoke, as mini_orm's class and as the driver's own at once."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ TABLES = (
 
 
 class DatabaseErrorContract(Tools):
-    """Section 12: the `DatabaseError` half of the tree."""
+    """Errors: the `DatabaseError` half of the tree."""
 
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
@@ -109,7 +109,7 @@ class DatabaseErrorContract(Tools):
                 self.assertEqual(getattr(twin, name, None), getattr(error, name, None))
 
     async def test_unique(self) -> None:
-        """Section 12 R6: a unique column, by insert, bulk insert and update: UniqueViolation with table and column."""
+        """Errors R6: a unique column, by insert, bulk insert and update: UniqueViolation with table and column."""
         ann = await maybe_await(self.people.get(1))
         ben = await maybe_await(self.people.insert(Person(email="ben", first="Ben")))
         self.assertIsNotNone(ann)
@@ -130,7 +130,7 @@ class DatabaseErrorContract(Tools):
             await self.assert_clean()
 
     async def test_primary_key(self) -> None:
-        """Section 12: a key that is taken is a UniqueViolation, too, whatever SQLite calls it."""
+        """Errors: a key that is taken is a UniqueViolation, too, whatever SQLite calls it."""
         error = await self.provoke(
             UniqueViolation, sqlite3.IntegrityError, lambda: self.people.insert(Person(id=1, email="new", first="x"))
         )
@@ -143,7 +143,7 @@ class DatabaseErrorContract(Tools):
         self.assertEqual((error.table, error.columns), ("pair", ("a", "b")))
 
     async def test_unique_of_two_columns(self) -> None:
-        """Section 12: a constraint of several columns names them all."""
+        """Errors: a constraint of several columns names them all."""
         error = await self.provoke(
             UniqueViolation,
             sqlite3.IntegrityError,
@@ -152,7 +152,7 @@ class DatabaseErrorContract(Tools):
         self.assertEqual((error.table, error.columns), ("person", ("first", "last")))
 
     async def test_unique_of_an_expression(self) -> None:
-        """Section 12: an index on an expression is named by the database: `.constraint`."""
+        """Errors: an index on an expression is named by the database: `.constraint`."""
         error = await self.provoke(
             UniqueViolation,
             sqlite3.IntegrityError,
@@ -161,7 +161,7 @@ class DatabaseErrorContract(Tools):
         self.assertEqual(error.constraint, "lower_code")
 
     async def test_names_with_dots_and_commas(self) -> None:
-        """Section 12 M10: table and columns are read right where their names hold dots, commas and colons."""
+        """Errors M10: table and columns are read right where their names hold dots, commas and colons."""
         await maybe_await(self.db.execute('CREATE TABLE "a: b" ("c, d" TEXT UNIQUE)'))
         await maybe_await(self.db.execute("""INSERT INTO "a: b" VALUES ('x')"""))
         error = await self.provoke(
@@ -172,7 +172,7 @@ class DatabaseErrorContract(Tools):
         self.assertIn(error.columns, (("c, d",), None))
 
     async def test_not_null(self) -> None:
-        """Section 12: NULL in a NOT NULL column: NotNullViolation with table and column."""
+        """Errors: NULL in a NOT NULL column: NotNullViolation with table and column."""
         calls: list[Callable[[], Any]] = [
             lambda: self.people.insert(Person(email="new", first="x", age=None)),
             lambda: self.people.update_where({"age": None}, allow_all=True),
@@ -184,14 +184,14 @@ class DatabaseErrorContract(Tools):
             await self.assert_clean()
 
     async def test_check(self) -> None:
-        """Section 12: a failed CHECK: CheckViolation with the constraint's name."""
+        """Errors: a failed CHECK: CheckViolation with the constraint's name."""
         error = await self.provoke(
             CheckViolation, sqlite3.IntegrityError, lambda: self.people.insert(Person(email="n", first="x", age=-1))
         )
         self.assertEqual(error.constraint, "age_is_positive")
 
     async def test_foreign_key(self) -> None:
-        """Section 12 L6: a missing parent, or a parent that is still referred to: ForeignKeyViolation."""
+        """Errors L6: a missing parent, or a parent that is still referred to: ForeignKeyViolation."""
         await maybe_await(self.db.execute("INSERT INTO team VALUES (1, 'red')"))
         await maybe_await(self.people.insert(Person(email="new", first="x", team=1)))
         calls: list[Callable[[], Any]] = [
@@ -204,7 +204,7 @@ class DatabaseErrorContract(Tools):
             await self.assert_clean()
 
     async def test_by_code_not_by_text(self) -> None:
-        """Section 12: by code, not text: a trigger that says "UNIQUE …" is no UniqueViolation."""
+        """Errors: by code, not text: a trigger that says "UNIQUE …" is no UniqueViolation."""
         await maybe_await(
             self.db.execute(
                 "CREATE TRIGGER liar BEFORE DELETE ON person "
@@ -218,13 +218,13 @@ class DatabaseErrorContract(Tools):
         self.assertEqual(error.sqlite_errorname, "SQLITE_CONSTRAINT_TRIGGER")
 
     async def test_wrong_kind_for_the_key(self) -> None:
-        """Section 12: SQLITE_MISMATCH (text as an integer key) is a DatabaseError, and the driver's class."""
+        """Errors: SQLITE_MISMATCH (text as an integer key) is a DatabaseError, and the driver's class."""
         await self.provoke(
             DatabaseError, sqlite3.IntegrityError, lambda: self.db.execute("INSERT INTO team (id) VALUES ('x')")
         )
 
     async def test_bad_sql(self) -> None:
-        """Section 12 Q17: SQL that SQLite does not understand, and tables that are not there."""
+        """Errors Q17: SQL that SQLite does not understand, and tables that are not there."""
         for sql in ("SELEC 1", "SELECT * FROM nowhere", "SELECT nothing FROM person", "DROP TABLE nowhere"):
             for method in (self.db.execute, self.db.fetchone, self.db.fetchall):
                 with self.subTest(sql=sql, method=method.__name__):
@@ -233,13 +233,13 @@ class DatabaseErrorContract(Tools):
         await self.assert_clean()
 
     async def test_missing_table_of_a_model(self) -> None:
-        """Section 12: a repository whose table is not there gets the driver's error, named by the statement's text."""
+        """Errors: a repository whose table is not there gets the driver's error, named by the statement's text."""
         await maybe_await(self.db.execute("DROP TABLE person"))
         error = await self.provoke(DatabaseError, sqlite3.OperationalError, lambda: self.people.count())
         self.assertIn("person", "\n".join(error.__notes__))
 
     async def test_wrong_parameters(self) -> None:
-        """Section 12 Q17: too few, too many or unknown parameters, and values that can't be bound: ProgrammingError."""
+        """Errors Q17: too few, too many or unknown parameters, and values that can't be bound: ProgrammingError."""
         for sql, params in (
             ("SELECT ?", ()),
             ("SELECT ?", (1, 2)),
@@ -251,7 +251,7 @@ class DatabaseErrorContract(Tools):
         await self.assert_clean()
 
     async def test_two_statements(self) -> None:
-        """Section 12 Q17: two statements in one call are refused with a DatabaseError, and neither is kept."""
+        """Errors Q17: two statements in one call are refused with a DatabaseError, and neither is kept."""
         with self.assertRaises(DatabaseError) as caught:
             await maybe_await(self.db.execute("DELETE FROM person; DELETE FROM team"))
         # sqlite3 raises its Warning class up to 3.11, ProgrammingError since.
@@ -260,14 +260,14 @@ class DatabaseErrorContract(Tools):
         await self.assert_clean()
 
     async def test_too_big(self) -> None:
-        """Section 12: a value that the database can't hold: DataError."""
+        """Errors: a value that the database can't hold: DataError."""
         error = await self.provoke(
             DataError, sqlite3.DataError, lambda: self.db.fetchone("SELECT zeroblob(2147483647) AS big")
         )
         self.assertEqual(error.sqlite_errorname, "SQLITE_TOOBIG")
 
     async def test_lock_timeout(self) -> None:
-        """Section 12 X3: a write that can't have the lock in time: LockTimeout, an OperationalError of both kinds."""
+        """Errors X3: a write that can't have the lock in time: LockTimeout, an OperationalError of both kinds."""
         db = await self.open(timeout=0.02)
         holder = self.outside()
         holder.execute("BEGIN EXCLUSIVE")
@@ -284,7 +284,7 @@ class DatabaseErrorContract(Tools):
         await self.assert_clean(db)
 
     async def test_stale_snapshot(self) -> None:
-        """Section 12 X9: a reader that writes what has changed since gets an error worth another try."""
+        """Errors X9: a reader that writes what has changed since gets an error worth another try."""
         await maybe_await(self.db.execute("PRAGMA journal_mode = WAL"))
         other = self.outside()
         await maybe_await(self.db.execute("BEGIN"))
@@ -298,7 +298,7 @@ class DatabaseErrorContract(Tools):
         await self.assert_clean()
 
     async def test_read_only_file(self) -> None:
-        """Section 12: a database that is opened read-only: OperationalError on writes, and reads work."""
+        """Errors: a database that is opened read-only: OperationalError on writes, and reads work."""
         db = await self.open(path=f"{self.backend.path.as_uri()}?mode=ro", uri=True)
         repo = self.repo(Person, db)
         error = await self.provoke(
@@ -308,7 +308,7 @@ class DatabaseErrorContract(Tools):
         self.assertEqual(await maybe_await(repo.count()), 1)
 
     async def test_no_database(self) -> None:
-        """Section 12: a file that is no database: DatabaseError, not one of ours without the driver's class."""
+        """Errors: a file that is no database: DatabaseError, not one of ours without the driver's class."""
         path = self.backend.directory / "garbage"
         path.write_bytes(b"this is no database, but longer than a header would be" * 50)
         conn = await self.backend.connect(path=path)
@@ -320,7 +320,7 @@ class DatabaseErrorContract(Tools):
             await self.on_driver(conn, "close")
 
     async def test_interrupted(self) -> None:
-        """Section 12: a statement that the user interrupts: OperationalError, and the connection goes on."""
+        """Errors: a statement that the user interrupts: OperationalError, and the connection goes on."""
         await self.on_driver(self.db.conn, "set_progress_handler", lambda: 1, 100)
         error = await self.provoke(
             OperationalError,
@@ -332,7 +332,7 @@ class DatabaseErrorContract(Tools):
         await self.assert_clean()
 
     async def test_user_function(self) -> None:
-        """Section 12: an exception in a user's SQL function is the driver's OperationalError."""
+        """Errors: an exception in a user's SQL function is the driver's OperationalError."""
 
         def broken() -> int:
             raise ZeroDivisionError
@@ -344,7 +344,7 @@ class DatabaseErrorContract(Tools):
         await self.assert_clean()
 
     async def test_while_rows_are_read(self) -> None:
-        """Section 12: an error that comes with the rows, not with the statement, is translated as well."""
+        """Errors: an error that comes with the rows, not with the statement, is translated as well."""
         await maybe_await(self.db.execute("UPDATE person SET email = CAST(x'ff' AS TEXT)"))
         calls: list[Callable[[], Any]] = [
             lambda: self.db.fetchall("SELECT email FROM person"),
@@ -359,7 +359,7 @@ class DatabaseErrorContract(Tools):
         await self.assert_clean()
 
     async def test_both_ways_to_catch(self) -> None:
-        """Section 12: `except sqlite3.IntegrityError` and `except UniqueViolation` both catch it, in blocks as well."""
+        """Errors: `except sqlite3.IntegrityError` and `except UniqueViolation` both catch it, in blocks as well."""
         for cls in (
             sqlite3.IntegrityError,
             sqlite3.DatabaseError,
@@ -380,7 +380,7 @@ class DatabaseErrorContract(Tools):
         self.assertIs(type(caught.exception.__cause__), sqlite3.IntegrityError)
 
     async def test_notes_carry_sql_and_no_value(self) -> None:
-        """Section 12: the note is the statement's text; neither note nor text quotes a value."""
+        """Errors: the note is the statement's text; neither note nor text quotes a value."""
         await maybe_await(self.people.insert(Person(email=SECRET, first="s")))
         calls: list[Callable[[], Any]] = [
             lambda: self.people.insert(Person(email=SECRET, first="x")),
@@ -400,7 +400,7 @@ class DatabaseErrorContract(Tools):
 
 
 class OwnErrorContract(Tools):
-    """Section 12: the errors that mini_orm raises by itself, and what their texts never show."""
+    """Errors: the errors that mini_orm raises by itself, and what their texts never show."""
 
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
@@ -409,7 +409,7 @@ class OwnErrorContract(Tools):
         self.people = self.repo(Person)
 
     async def test_messages_name_and_never_quote(self) -> None:
-        """Section 12: our messages name model and field, or the wrong name, and quote no value; all of them pickle."""
+        """Errors: our messages name model and field, or the wrong name, and quote no value; all of them pickle."""
         cases: list[tuple[type[MiniOrmError], list[str], Callable[[], Any]]] = [
             (CodecError, ["Person", "age"], lambda: self.people.insert(Person(email="e", age=SECRET))),  # type: ignore[arg-type]
             (CodecError, ["Person", "age"], lambda: self.people.insert_many([Person(), Person(age=SECRET)])),  # type: ignore[arg-type]
@@ -441,7 +441,7 @@ class OwnErrorContract(Tools):
                 await self.assert_clean()
 
     async def test_where_a_codec_error_was(self) -> None:
-        """Section 12 T10: a CodecError knows model, field, table and column as attributes; a handle is dropped."""
+        """Errors T10: a CodecError knows model, field, table and column as attributes; a handle is dropped."""
         for value in (SECRET, threading.Lock()):
             with self.assertRaises(CodecError) as caught:
                 await maybe_await(self.people.insert(Person(email="e", age=value)))  # type: ignore[arg-type]
@@ -452,7 +452,7 @@ class OwnErrorContract(Tools):
             self.assertIs(error.value, value)
 
     async def test_model_error(self) -> None:
-        """Section 12 M12: what is no model is a ModelError, a TypeError and a ValueError."""
+        """Errors M12: what is no model is a ModelError, a TypeError and a ValueError."""
         for thing in (int, object, "Person"):
             with self.assertRaises(ModelError) as caught:
                 self.repo(thing)  # type: ignore[arg-type]
@@ -460,7 +460,7 @@ class OwnErrorContract(Tools):
             self.assertIsInstance(caught.exception, ValueError)
 
     async def test_unawaited_nothing_is_left(self) -> None:
-        """Section 12 R6: after a hundred errors of all kinds the database is as it was and still works."""
+        """Errors R6: after a hundred errors of all kinds the database is as it was and still works."""
         calls: list[Callable[[], Awaitable[Any] | Any]] = [
             lambda: self.people.insert(Person(email="taken", first="x")),
             lambda: self.people.insert(Person(age=SECRET)),  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""`get_or_create` (contract 5, G1): one row and one `True`, whoever else tries at the same time."""
+"""`get_or_create` (G1): one row and one `True`, whoever else tries at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries (contract section 4): what every condition, order, expression and raw statement answers, on both faces."""
+"""Queries: what every condition, order, expression and raw statement answers, on both faces."""
 
 from __future__ import annotations
 

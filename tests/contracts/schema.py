@@ -1,4 +1,4 @@
-"""Schema (contract 9, S1 and S2), as far as a database can tell: what `apply_schema` makes, refuses and repeats."""
+"""Schema (S1 and S2), as far as a database can tell: what `apply_schema` makes, refuses and repeats."""
 
 from __future__ import annotations
 
