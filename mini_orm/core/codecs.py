@@ -330,7 +330,9 @@ def _timedelta_codec(kind: ColumnType, form: str) -> Codec:
 # --- JSON ------------------------------------------------------------------------------------------------------
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
-_loads = json.loads
+# `json.loads` asks for the type and the options first, each time.
+_loads = json.JSONDecoder().decode
+_PLAIN_SCALARS = frozenset({str, int, bool, type(None)})
 
 
 def _json_codec(kind: ColumnType, form: str) -> Codec:
@@ -341,6 +343,11 @@ def _json_codec(kind: ColumnType, form: str) -> Codec:
         if container is not None and not isinstance(value, container):
             _refuse(container.__name__, value)
         try:
+            if _is_plain_json(value):
+                text = _dumps(value)
+                # What `plain_text` refuses shows in the text: NUL as an escape, a surrogate as it is.
+                if text.isascii() and "\\u0000" not in text:
+                    return text
             return _dumps(_json_value(value, "$", 0))
         except RecursionError:
             raise Refused("the JSON value is nested too deeply, or holds itself") from None
@@ -352,6 +359,19 @@ def _json_codec(kind: ColumnType, form: str) -> Codec:
         return _restored(_loads(value) if form == "text" else value, shape)
 
     return Codec(encode, encode, decode)
+
+
+def _is_plain_json(value: Any) -> bool:
+    """Tell whether a value is of JSON's own types throughout, so that it needs no copy to be written."""
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or not (type(item) in _PLAIN_SCALARS or _is_plain_json(item)):
+                return False
+        return True
+    if kind is list:
+        return all(type(item) in _PLAIN_SCALARS or _is_plain_json(item) for item in value)
+    return kind in _PLAIN_SCALARS or (kind is float and math.isfinite(value))
 
 
 def _json_value(value: Any, path: str, depth: int) -> Any:

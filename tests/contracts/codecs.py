@@ -423,7 +423,7 @@ class CodecChoiceContract(ModelMixin):
         self.assertEqual(rows[1], Chosen("x", 6, "", [], Level.LOW, 2))
 
     async def test_unknown_codec(self) -> None:
-        """Codecs T10 T11: an unknown codec name is a ValueError that names model, field and codec, and what is allowed."""
+        """Codecs T10: an unknown codec name is a ValueError that names model, field and codec, and what is allowed."""
         for wrong in ("pickle", "JSON", "", "jsn", 5, True):
             with self.subTest(repr(wrong)):
 

@@ -1,0 +1,138 @@
+"""Several users of one connection: two databases, a tx that is still in use at its end, models that look things up."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from mini_orm import AsyncDatabase, ConfigurationError, Database, OperationalError, SQLiteDialect, TransactionError
+from mini_orm.errors import QueryError
+from tests.backends import maybe_await
+
+KEY = {"pk": True, "auto": True}
+LIMIT = 20.0
+
+
+@dataclass
+class Note:
+    text: str = field(metadata={"unique_index": True})
+    id: int | None = field(default=None, metadata=KEY)
+
+
+class Loud(SQLiteDialect):
+    """A dialect with a type of its own."""
+
+    types = {**SQLiteDialect.types, "str": "LOUD_TEXT"}
+
+
+class SharingContract:
+    """One connection, more than one user."""
+
+    async def test_the_end_of_a_transaction_waits_for_what_runs_on_its_tx(self: Any) -> None:
+        """X4 X1: a block that ends while another thread or task is inside an operation on `tx` lets it finish first."""
+        if not self.backend.supports_threads:
+            return  # inline operations don't overlap
+        begun, go_on = threading.Event(), threading.Event()
+
+        @dataclass
+        class Slow:
+            text: str = field(metadata={"unique_index": True})
+            id: int | None = field(default=None, metadata=KEY)
+
+            def __post_init__(self) -> None:
+                begun.set()
+                go_on.wait(LIMIT)
+
+        await self.create_tables(Slow)
+        handle: Any = None
+
+        async def use(tx: Any) -> Any:
+            return await maybe_await(self.repo(Slow, tx).get_or_create(lookup={"text": "late"}))
+
+        async def block() -> None:
+            nonlocal handle
+            async with self.transaction() as tx:
+                handle = self.spawn(use, tx)
+                while not begun.is_set():
+                    await maybe_await(self.pause())
+                # Late enough for the block to be at its end by then; earlier, the test only proves less.
+                threading.Timer(0.05, go_on.set).start()
+                raise ZeroDivisionError
+
+        with self.assertRaises(ZeroDivisionError):
+            await block()
+        obj, created = await handle.join()
+        self.assertTrue(created)
+        self.assertEqual(obj.text, "late")
+        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM slow").fetchone(), (0,))
+        self.assertFalse(self.db.conn.in_transaction)
+
+    async def pause(self: Any) -> None:
+        """Let the loop go on while another thread works."""
+        import asyncio
+
+        await asyncio.sleep(0.001)
+
+    async def test_two_databases_on_one_connection_share_its_transaction(self: Any) -> None:
+        """X4: a second database of the same face joins in: one lock, one transaction, a dialect of its own."""
+        await self.create_tables(Note)
+        other = self.backend.database(self.db.conn, Loud())
+        self.assertEqual(type(other.dialect), Loud)
+        self.assertEqual(type(self.db.dialect), SQLiteDialect)
+        with self.assertRaises(ZeroDivisionError):
+            async with self.transaction():
+                await maybe_await(self.repo(Note, other).insert(Note("inside")))
+                raise ZeroDivisionError
+        self.assertEqual(await maybe_await(self.repo(Note).count()), 0)
+
+    async def test_one_connection_serves_one_face(self: Any) -> None:
+        """X4: a connection that a database uses is refused to one of the other face, whose locks are others."""
+        conn = self.db.conn
+        wrong = Database if self.is_async else AsyncDatabase
+        with self.assertRaises(ConfigurationError):
+            wrong(conn)
+        await self.create_tables(Note)
+        self.assertEqual(await maybe_await(self.repo(Note).count()), 0)
+
+    async def test_a_nested_read_only_transaction_is_read_only(self: Any) -> None:
+        """X1: read-only inside of a writer's transaction, and a writer again behind it."""
+        repo = await self.table(Note)
+        async with self.transaction() as tx:
+            async with self.transaction(tx, read_only=True) as inner:
+                self.assertEqual(await maybe_await(self.repo(Note, inner).count()), 0)
+                with self.assertRaises(TransactionError):
+                    await maybe_await(self.repo(Note, inner).insert(Note("no")))
+            await maybe_await(self.repo(Note, tx).insert(Note("yes")))
+        self.assertEqual([note.text for note in await maybe_await(repo.list())], ["yes"])
+
+    async def test_a_row_that_a_trigger_ignores(self: Any) -> None:
+        """R1: an INSERT that the database takes and does not do is an error, not an object with another's key."""
+        repo = await self.table(Note, [Note("first")])
+        await maybe_await(
+            self.db.execute(
+                "CREATE TRIGGER no BEFORE INSERT ON note WHEN NEW.text = 'no' BEGIN SELECT RAISE(IGNORE); END"
+            )
+        )
+        note = Note("no")
+        with self.assertRaises(OperationalError):
+            await maybe_await(repo.insert(note))
+        self.assertIsNone(note.id)
+
+    async def test_sql_is_text(self: Any) -> None:
+        """Q17: SQL that is no text is refused before the driver."""
+        for wrong in (12, None, b"SELECT 1"):
+            with self.subTest(repr(wrong)), self.assertRaises(QueryError):
+                await maybe_await(self.db.execute(wrong))
+
+    async def test_the_isolation_of_a_joined_transaction(self: Any) -> None:
+        """X1 X2: a transaction that the user opened has its isolation; another can't be asked for inside of it."""
+        await maybe_await(self.db.execute("BEGIN"))
+        with self.assertRaises(TransactionError):
+            async with self.transaction(isolation="serializable"):
+                pass
+        async with self.transaction() as tx:
+            await maybe_await(tx.execute("SELECT 1"))
+        self.assertTrue(self.db.conn.in_transaction)
+        await maybe_await(self.db.execute("ROLLBACK"))
+        self.assertFalse(self.db.conn.in_transaction)

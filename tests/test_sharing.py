@@ -1,0 +1,8 @@
+"""Sharing a connection, on every backend."""
+
+from __future__ import annotations
+
+from tests.backends import bind_all
+from tests.contracts.sharing import SharingContract
+
+bind_all(globals(), SharingContract)
