@@ -328,7 +328,17 @@ def _warn_of_misspelt(cls: type, one: dataclasses.Field[Any]) -> None:
             near = difflib.get_close_matches(key, _KNOWN_KEYS, n=1, cutoff=0.8)
             if near:
                 message = f"{cls.__name__}.{one.name}: unknown metadata key {key!r}; did you mean {near[0]!r}?"
-                warnings.warn(message, UserWarning, stacklevel=2)
+                warnings.warn(message, UserWarning, stacklevel=_outside())
+
+
+def _outside() -> int:
+    """Return the stack level of the first frame outside of the package, for a warning to point at."""
+    package = __name__.partition(".")[0]
+    level = 1
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    return level - 1
 
 
 def _server_default(cls: type, one: dataclasses.Field[Any]) -> str | None:

@@ -102,6 +102,9 @@ class Database:
         bound._guard = scope.guard
         return bound
 
+    def __repr__(self) -> str:
+        return f"Database({described(self._guard, self._scope)})"
+
     @property
     def dialect(self) -> Dialect:
         """The SQL that is spoken."""
@@ -290,6 +293,14 @@ def new_guard(source: Any, driver: Driver, joined: bool | None, lock: Callable[[
     driver.check(conn)
     executor = Executor(driver, conn, driver.dialect(), joined=bool(joined))
     return guard_of(source, lambda: Guard(driver, source, executor, lock()))
+
+
+def described(guard: Guard, scope: Scope | None) -> str:
+    """Say what a database stands on, in a word or two."""
+    state = "closed" if guard.closed else "open"
+    if scope is not None:
+        state = "a transaction" if scope.is_open else "a transaction that has ended"
+    return f"{guard.driver.name}, {state}"
 
 
 def close_now(guard: Guard) -> None:

@@ -17,6 +17,7 @@ from .database import (
     RETRIED,
     Operation,
     close_now,
+    described,
     dialect_for,
     new_guard,
     pauses,
@@ -59,6 +60,9 @@ class AsyncDatabase:
         bound._runner = db._runner
         bound._guard = scope.guard
         return bound
+
+    def __repr__(self) -> str:
+        return f"AsyncDatabase({described(self._guard, self._scope)})"
 
     @property
     def dialect(self) -> Dialect:

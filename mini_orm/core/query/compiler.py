@@ -140,7 +140,7 @@ class Compiler:
 
         Raises:
             QueryError: see `Filters.read`; an unknown name to order by.
-            ValueError: limit below 1, offset below 0.
+            QueryError: limit below 1, offset below 0 (a ValueError).
         """
         params: list[Any] = []
         tokens = self.filters.read(where, params)
@@ -422,7 +422,7 @@ def _check_page(limit: Any, offset: Any) -> None:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
-            raise ValueError(f"{name} must be an int of at least {least}, or None")
+            raise QueryError(f"{name} must be an int of at least {least}, or None")
 
 
 def _order(places: list[int]) -> tuple[int, ...] | None:

@@ -9,7 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -26,6 +26,18 @@ _ATTEMPTS = 10
 _MAX_KEY = 2**63 - 1
 
 Row = tuple[tuple[int, ...], list[Any]]
+
+
+def listed(objects: Any, cls: type) -> list[Any]:
+    """Read an iterable of objects to its end, before any lock is taken: it may use the database itself.
+
+    Raises:
+        TypeError: it is no iterable.
+    """
+    if isinstance(objects, cls) or not isinstance(objects, Iterable):
+        shown = f"one {cls.__name__}" if isinstance(objects, cls) else type(objects).__name__
+        raise TypeError(f"insert_many takes an iterable of {cls.__name__} objects, got {shown}")
+    return list(objects)
 
 
 async def get(executor: Executor, compiler: Compiler, cls: type, pk: Any) -> Any:

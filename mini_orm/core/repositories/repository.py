@@ -33,10 +33,13 @@ class Repository(Generic[T]):
 
     def __init__(self, db: Database, model: type[T]) -> None:
         if not isinstance(db, Database):
-            raise ConfigurationError(f"a Repository needs a Database, got {type(db).__name__}")
+            raise ConfigurationError(f"a Repository needs a Database (Database(conn)), got {type(db).__name__}")
         self._db = db
         self._model = model
         self._compiler = compiler_for(model_meta(model), db.dialect)
+
+    def __repr__(self) -> str:
+        return f"Repository({self._db!r}, {self._model.__name__})"
 
     @property
     def db(self) -> Database:
@@ -74,7 +77,7 @@ class Repository(Generic[T]):
         Raises:
             As `insert`; then no row is kept and no object has changed.
         """
-        return self._db.run(ops.insert_many, self._compiler, self._model, list(objects))
+        return self._db.run(ops.insert_many, self._compiler, self._model, ops.listed(objects, self._model))
 
     def create(self, obj: T) -> T:
         """Insert an object, as `insert` does."""
@@ -113,8 +116,7 @@ class Repository(Generic[T]):
             The objects, in the database's order unless `order_by` says one.
 
         Raises:
-            QueryError: an unknown field, or a value that is not of its field's type.
-            ValueError: limit below 1, offset below 0.
+            QueryError: an unknown field, a value that is not of its field's type, limit below 1, offset below 0.
         """
         return self._db.run(ops.select, self._compiler, self._model, where, order_by, limit, offset)
 

@@ -21,10 +21,15 @@ class AsyncRepository(Generic[T]):
 
     def __init__(self, db: AsyncDatabase, model: type[T]) -> None:
         if not isinstance(db, AsyncDatabase):
-            raise ConfigurationError(f"an AsyncRepository needs an AsyncDatabase, got {type(db).__name__}")
+            raise ConfigurationError(
+                f"an AsyncRepository needs an AsyncDatabase (AsyncDatabase(conn)), got {type(db).__name__}"
+            )
         self._db = db
         self._model = model
         self._compiler = compiler_for(model_meta(model), db.dialect)
+
+    def __repr__(self) -> str:
+        return f"AsyncRepository({self._db!r}, {self._model.__name__})"
 
     @property
     def db(self) -> AsyncDatabase:
@@ -42,7 +47,7 @@ class AsyncRepository(Generic[T]):
 
     async def insert_many(self, objects: Iterable[T]) -> builtins.list[T]:
         """Async twin of `Repository.insert_many`."""
-        return await self._db.run(ops.insert_many, self._compiler, self._model, list(objects))
+        return await self._db.run(ops.insert_many, self._compiler, self._model, ops.listed(objects, self._model))
 
     async def create(self, obj: T) -> T:
         """Async twin of `Repository.create`."""
