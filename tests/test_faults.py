@@ -324,14 +324,18 @@ class InterruptedCase(unittest.TestCase):
         for point in itertools.count():
             interruption = Interruption(point)
             self.context = contextvars.Context()
-            raised = False
+            raised = whole = False
+            failure: Exception | None = None
             try:
                 with interruption.armed():
                     work()
             except KeyboardInterrupt:
                 raised = True
-            whole = False
+            except Exception as exc:
+                failure = exc
             with self.subTest(work=name, point=point, where=interruption.where):
+                if failure is not None:
+                    raise failure
                 self.assertEqual(raised, interruption.where is not None, "the interrupt was swallowed")
                 self.usable()
                 (count,) = self.look.execute("SELECT count(*) FROM account").fetchone()
@@ -542,17 +546,21 @@ class InterruptedInline(InterruptedCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.runner = asyncio.Runner()
-        self.addCleanup(self.runner.close)
         self.reopen()
         self.runner.run(apply_schema_async(self.db, Account))
 
     def reopen(self) -> None:
+        self.runner = asyncio.Runner()
+        self.addCleanup(self.close_runner, self.runner)
         self.conn = sqlite3.connect(self.path)
         self.addCleanup(self.conn.close)
         self.db = AsyncDatabase(self.conn)
         self.repo = AsyncRepository(self.db, Account)
         self.runner.run(self.db.execute("PRAGMA synchronous = OFF"))
+
+    def close_runner(self, runner: asyncio.Runner) -> None:
+        if not asyncio.all_tasks(runner.get_loop()):  # a stuck one would keep it from closing
+            runner.close()
 
     async def use(self) -> None:
         async def other() -> None:
@@ -572,7 +580,16 @@ class InterruptedInline(InterruptedCase):
         self.assertEqual(self.conn.isolation_level, "", "the connection's mode was not put back")
 
     def at_every(self, name: str, work: Callable[[], Any], *counts: int) -> None:
-        self.at_every_point(name, lambda: self.runner.run(work(), context=self.context), counts)
+        def limited() -> None:
+            # What is stuck may bear a cancellation, too: the loop is stopped, and `run` raises a RuntimeError.
+            loop = self.runner.get_loop()
+            alarm = loop.call_later(PATIENCE, loop.stop)
+            try:
+                self.runner.run(work(), context=self.context)
+            finally:
+                alarm.cancel()
+
+        self.at_every_point(name, limited, counts)
 
     def test_transaction(self) -> None:
         """X1: entering, using and leaving a block with an inner one, by commit and by rollback."""

@@ -15,17 +15,17 @@ Rules of this file:
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
 from typing import Any, NoReturn
 
 from ..errors import CodecError
-from .columns import ColumnType, JsonShape
+from .columns import ColumnType
+from .json_values import Refused, json_text, load_json, plain_text, restored
 from .models import ColumnMeta, ModelMeta
 
 Function = Callable[[Any], Any]
@@ -34,11 +34,6 @@ _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 # Postgres: up to 131072 digits before the point and 16383 after it.
 _DECIMAL_HIGH, _DECIMAL_LOW = 131072, -16383
 _MICROSECOND = dt.timedelta(microseconds=1)
-_MAX_DEPTH = 500
-
-
-class Refused(Exception):
-    """Why a value can't be encoded; becomes a `CodecError` that names the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,24 +164,6 @@ def _to_decimal(value: Any) -> Decimal:
 
 
 # --- text, bytes, uuid -----------------------------------------------------------------------------------------
-
-
-def plain_text(value: str) -> str:
-    """Return `value` as an exact str that every database keeps.
-
-    Raises:
-        Refused: it has a NUL or a lone surrogate.
-    """
-    if type(value) is not str:
-        value = str.__str__(value)
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise Refused("the text has a lone surrogate, which is no character") from None
-    if "\0" in value:
-        raise Refused("the text has a NUL character, which databases don't keep")
-    return value
 
 
 def _str_codec(kind: ColumnType, form: str) -> Codec:
@@ -327,14 +304,6 @@ def _timedelta_codec(kind: ColumnType, form: str) -> Codec:
     return Codec(encode, encode, decode)
 
 
-# --- JSON ------------------------------------------------------------------------------------------------------
-
-_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
-# `json.loads` asks for the type and the options first, each time.
-_loads = json.JSONDecoder().decode
-_PLAIN_SCALARS = frozenset({str, int, bool, type(None)})
-
-
 def _json_codec(kind: ColumnType, form: str) -> Codec:
     shape = kind.shape
     container = shape.container if shape is not None else None
@@ -342,90 +311,15 @@ def _json_codec(kind: ColumnType, form: str) -> Codec:
     def encode(value: Any) -> str:
         if container is not None and not isinstance(value, container):
             _refuse(container.__name__, value)
-        try:
-            if _is_plain_json(value):
-                text = _dumps(value)
-                # What `plain_text` refuses shows in the text: NUL as an escape, a surrogate as it is.
-                if text.isascii() and "\\u0000" not in text:
-                    return text
-            return _dumps(_json_value(value, "$", 0))
-        except RecursionError:
-            raise Refused("the JSON value is nested too deeply, or holds itself") from None
+        return json_text(value)
 
     if shape is None or shape.is_plain:
-        return Codec(encode, encode, _loads if form == "text" else None)
+        return Codec(encode, encode, load_json if form == "text" else None)
 
     def decode(value: Any) -> Any:
-        return _restored(_loads(value) if form == "text" else value, shape)
+        return restored(load_json(value) if form == "text" else value, shape)
 
     return Codec(encode, encode, decode)
-
-
-def _is_plain_json(value: Any) -> bool:
-    """Tell whether a value is of JSON's own types throughout, so that it needs no copy to be written."""
-    kind = type(value)
-    if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not (type(item) in _PLAIN_SCALARS or _is_plain_json(item)):
-                return False
-        return True
-    if kind is list:
-        return all(type(item) in _PLAIN_SCALARS or _is_plain_json(item) for item in value)
-    return kind in _PLAIN_SCALARS or (kind is float and math.isfinite(value))
-
-
-def _json_value(value: Any, path: str, depth: int) -> Any:
-    """Copy a value into what JSON has, or say where it has something else."""
-    kind = type(value)
-    if value is None or kind is bool or kind is int:
-        return value
-    try:
-        if kind is str:
-            return plain_text(value)
-    except Refused as exc:
-        raise Refused(f"at {path}: {exc}") from None
-    if kind is float:
-        if not math.isfinite(value):
-            raise Refused(f"at {path}: JSON has no NaN and no infinity")
-        return value
-    if depth > _MAX_DEPTH:
-        raise Refused("the JSON value is nested too deeply, or holds itself")
-    if isinstance(value, dict):
-        for key in value:
-            if type(key) is not str:
-                raise Refused(f"at {path}: the keys of a JSON object are str, not {type(key).__name__}")
-            try:
-                plain_text(key)
-            except Refused as exc:
-                raise Refused(f"at a key of {path}: {exc}") from None
-        return {key: _json_value(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
-    if isinstance(value, set | frozenset):
-        items = [_json_value(item, f"{path}[…]", depth + 1) for item in value]
-        return sorted(items, key=_dumps)  # a set has no order; its text shall have one
-    if isinstance(value, str | int | float) and not isinstance(value, Enum):
-        base: Any = str if isinstance(value, str) else int if isinstance(value, int) else float
-        return _json_value(base(value), path, depth)
-    raise Refused(f"at {path}: JSON has no {kind.__name__}")
-
-
-def _restored(value: Any, shape: JsonShape | None) -> Any:
-    """Bring tuples and sets back as the annotation has them."""
-    if shape is None or shape.container is None or value is None:
-        return value
-    if shape.container is dict:
-        if not isinstance(value, dict):
-            return value
-        inner = shape.items[0] if shape.items else None
-        return value if inner is None else {key: _restored(item, inner) for key, item in value.items()}
-    if not isinstance(value, list):
-        return value
-    if not shape.variadic:
-        inner_shapes = [*shape.items, *([None] * (len(value) - len(shape.items)))]
-        return tuple(_restored(item, inner) for item, inner in zip(value, inner_shapes, strict=False))
-    inner = shape.items[0] if shape.items else None
-    return shape.container([_restored(item, inner) for item in value])
 
 
 # --- narrowed types --------------------------------------------------------------------------------------------
@@ -435,10 +329,14 @@ def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
     by_type = {(type(member.value), member.value) for member in enum}
     encoded = {member: inner.encode(member.value) for member in enum}
 
+    is_flag = issubclass(enum, Flag)
+
     def encode(value: Any) -> Any:
         if isinstance(value, enum):
             found = encoded.get(value)
             return inner.encode(value.value) if found is None else found  # a Flag's combination is no member
+        if is_flag and type(value) is int:
+            return encode(_flag(enum, value))
         if isinstance(value, Enum) or not _hashable(value) or (type(value), value) not in by_type:
             _refuse(f"{enum.__name__} or the value of one of its members", value)
         return inner.encode(value)
@@ -452,6 +350,13 @@ def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
             return enum(value if inner.decode is None else inner.decode(value))
 
     return Codec(encode, encode, decode)
+
+
+def _flag(enum: type[Enum], value: int) -> Enum:
+    try:
+        return enum(value)
+    except ValueError:
+        raise Refused(f"expected {enum.__name__}, got an int with other bits") from None
 
 
 def _literal_codec(literals: tuple[Any, ...], inner: Codec) -> Codec:

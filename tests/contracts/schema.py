@@ -150,9 +150,30 @@ class SchemaContract(Outside):
 
     async def test_all_in_one_transaction(self) -> None:
         """S1 R6: where one statement fails, nothing of the call stays, and the connection is clean."""
+        await maybe_await(self.db.execute("CREATE TABLE secondclash (x)"))
         with self.assertRaises(mini_orm.DatabaseError):
-            await self.apply([Customer, FirstClash, SecondClash])
-        self.assertEqual((self.names(), self.names("index")), ([], []))
+            await self.apply([Customer, SecondClash])
+        self.assertEqual((self.names(), self.names("index")), (["secondclash"], []))
+        self.assert_clean()
+        await maybe_await(self.db.execute("DROP TABLE secondclash"))
+
+    async def test_names_that_clash(self) -> None:
+        """S1 S2: two tables or indexes of one name are refused before any SQL, and an index that another table has."""
+
+        @dataclass
+        class Twin:
+            __table__ = "CUSTOMER"
+            id: int | None = auto_key()
+
+        for models in ([Customer, FirstClash, SecondClash], [Customer, Twin]):
+            with self.assertRaises(mini_orm.SchemaError):
+                await self.apply(models, if_not_exists=True)
+            self.assertEqual(self.names(), [])
+        await self.apply(FirstClash)
+        with self.assertRaises(mini_orm.SchemaError):
+            await self.apply(SecondClash, if_not_exists=True)
+        self.assertEqual(self.names(), ["firstclash"])
+        await maybe_await(self.db.execute("DROP TABLE firstclash"))
         self.assert_clean()
         await self.apply([Customer, FirstClash])
         self.assertEqual(self.names("index"), ["idx_clash", "idx_customer_city", "uidx_customer_email"])

@@ -106,6 +106,82 @@ class SharingContract:
             await maybe_await(self.repo(Note, tx).insert(Note("yes")))
         self.assertEqual([note.text for note in await maybe_await(repo.list())], ["yes"])
 
+    async def test_a_read_only_transaction_refuses_raw_sql_too(self: Any) -> None:
+        """X1 X3: and the session is a writer's again behind it; the user's own setting stays."""
+        repo = await self.table(Note)
+        with self.assertRaises(OperationalError):
+            async with self.transaction(read_only=True) as tx:
+                await maybe_await(tx.execute("INSERT INTO note (text) VALUES ('no')"))
+        await maybe_await(repo.insert(Note("yes")))
+        await maybe_await(self.db.execute("PRAGMA query_only = ON"))
+        async with self.transaction(read_only=True) as tx:
+            self.assertEqual(await maybe_await(self.repo(Note, tx).count()), 1)
+        self.assertEqual(await maybe_await(self.db.fetchone("PRAGMA query_only")), {"query_only": 1})
+
+    async def test_an_inner_transaction_that_outlives_the_outer_one(self: Any) -> None:
+        """X1 X4: the outer end is an error and waits for nobody; nothing is kept, and the inner one has ended, too."""
+        repo = await self.table(Note)
+        outer = self.transaction()
+        tx = await outer.__aenter__()
+        inner = self.transaction(tx)
+        inner_tx = await inner.__aenter__()
+        await maybe_await(self.repo(Note, inner_tx).insert(Note("no")))
+        with self.assertRaises(TransactionError):
+            await outer.__aexit__(None, None, None)
+        with self.assertRaises(TransactionError):
+            await maybe_await(self.repo(Note, inner_tx).count())
+        await maybe_await(repo.insert(Note("between")))
+        with self.assertRaises(TransactionError):
+            await inner.__aexit__(None, None, None)
+        self.assertEqual([note.text for note in await maybe_await(repo.list())], ["between"])
+        self.assertFalse(self.db.conn.in_transaction)
+
+    async def test_a_transaction_that_is_left_in_another_thread(self: Any) -> None:
+        """X4: as web frameworks do with generators: it commits there, and the connection is free again."""
+        if self.is_async:
+            return  # a task stays where it is
+        repo = await self.table(Note)
+        block = self.db.transaction()
+
+        async def enter() -> None:
+            self.repo(Note, block.__enter__()).insert(Note("kept"))
+
+        async def leave() -> None:
+            block.__exit__(None, None, None)
+
+        await self.spawn(enter).join()
+        await self.spawn(leave).join()
+        self.assertEqual([note.text for note in repo.list()], ["kept"])
+        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM note").fetchone(), (1,))
+
+    async def test_a_model_that_uses_the_database_in_the_middle(self: Any) -> None:
+        """X4: code of a model that runs inside of an operation may read; a transaction of its own is refused."""
+        if self.is_async:
+            return  # code of a model can't await
+        seen: list[Any] = []
+        db = self.db
+
+        @dataclass
+        class Curious:
+            text: str
+            id: int | None = field(default=None, metadata=KEY)
+
+            def __post_init__(self) -> None:
+                if self.id is not None:
+                    seen.append(db.fetchone("SELECT count(*) AS n FROM curious"))
+                    try:
+                        with db.transaction():
+                            seen.append("in")
+                    except TransactionError:
+                        seen.append("refused")
+
+        repo = await self.table(Curious, [Curious("a")])
+        self.assertEqual(repo.get(1).text, "a")
+        self.assertEqual(seen, [{"n": 1}, "refused"])
+        repo.insert(Curious("b"))
+        self.assertFalse(self.db.conn.in_transaction)
+        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM curious").fetchone(), (2,))
+
     async def test_a_row_that_a_trigger_ignores(self: Any) -> None:
         """R1: an INSERT that the database takes and does not do is an error, not an object with another's key."""
         repo = await self.table(Note, [Note("first")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -10,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ..._typing import RawParams
 from ...errors import (
+    ClosedError,
     ConfigurationError,
     DeadlockDetected,
     LockTimeout,
@@ -19,7 +19,8 @@ from ...errors import (
 from ..dialects import Dialect
 from ..dialects.base import Isolation, check_isolation
 from ..drivers import Driver, Result, driver_of
-from .executors import Executor, drive, log
+from .executors import Executor, drive
+from .locks import Lock, ThreadHold
 from .transactions import Guard, Scope, _open_scopes, guard_of, route, thread_owner
 
 R = TypeVar("R")
@@ -29,35 +30,10 @@ Operation = Callable[Concatenate[Executor, P], Coroutine[Any, Any, R]]
 RETRIED = (SerializationFailure, DeadlockDetected, LockTimeout)
 
 
-class ThreadHold:
-    """A claim on a lock of threads."""
-
-    __slots__ = ("_lock", "_tried")
-
-    def __init__(self, lock: Any) -> None:
-        self._lock = lock
-        self._tried = False
-
-    async def acquire(self) -> None:
-        self._tried = True  # before: an interrupt may fall between the lock and any word about it
-        self._lock.acquire()
-
-    def release(self) -> None:
-        if self._tried:
-            self._tried = False
-            try:
-                self._lock.release()
-            except RuntimeError:
-                log.debug("an interrupt came before the lock was had")
-
-
 class ThreadRunner:
     """Runs operations at once, in the thread that calls."""
 
-    def lock(self) -> Any:
-        return threading.RLock()
-
-    def hold(self, lock: Any) -> ThreadHold:
+    def hold(self, lock: Lock) -> ThreadHold:
         return ThreadHold(lock)
 
     async def perform(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
@@ -92,7 +68,7 @@ class Database:
             raise ConfigurationError(f"{driver.name} connections are async; use AsyncDatabase")
         self._scope: Scope | None = None
         self._dialect = dialect_for(driver, dialect)
-        self._guard = new_guard(source, driver, joined, _runner.lock)
+        self._guard = new_guard(source, driver, joined, is_async=False)
 
     @classmethod
     def _bound(cls, db: Database, scope: Scope) -> Database:
@@ -119,23 +95,26 @@ class Database:
         """Run an operation on this context's connection: in the open transaction, or in one of its own."""
         guard = self._guard
         scope = self._scope if not _open_scopes.get() else route(guard, self._scope, thread_owner)
-        if scope is None:
-            with guard.lock:
-                guard.check()
-                executor = guard.executor
-                outer = guard.in_use  # a model's __init__ that uses the database, while its row is read
-                try:
-                    guard.in_use = True
-                    if not outer:
-                        executor.enter()
-                    return drive(operation(executor, *args, **kwargs))
-                finally:
-                    guard.in_use = outer
-                    if not outer:
-                        executor.leave()
-        with scope.lock:
-            scope.check()
-            return drive(operation(guard.executor, *args, **kwargs))
+        hold = ThreadHold(guard.lock if scope is None else scope.lock)
+        try:
+            hold.take()
+            if scope is not None:
+                scope.check()
+                return drive(operation(guard.executor, *args, **kwargs))
+            guard.check()
+            executor = guard.executor
+            outer = guard.in_use  # a model's code that uses the database, in the middle of an operation
+            try:
+                guard.in_use = True
+                if not outer:
+                    executor.enter()
+                return drive(operation(executor, *args, **kwargs))
+            finally:
+                guard.in_use = outer
+                if not outer:
+                    executor.leave()
+        finally:
+            hold.release()
 
     def transaction(self, *, isolation: Isolation | None = None, read_only: bool = False) -> Transaction:
         """Open a transaction: `with db.transaction() as tx:`. `tx` is a `Database` bound to it.
@@ -208,13 +187,18 @@ class Database:
         """
         guard = self._guard
         refuse_close(guard, self._scope)
-        with guard.lock:
+        hold = ThreadHold(guard.lock)
+        try:
+            hold.take()
             if not guard.closed:
                 close_now(guard)
+        finally:
+            hold.release()
 
     def __enter__(self) -> Database:
-        with self._guard.lock:
-            self._guard.check()
+        refuse_tx(self._scope)
+        if self._guard.closed:
+            raise ClosedError("connection is closed")
         return self
 
     def __exit__(
@@ -249,15 +233,13 @@ class Transaction:
         """Undo what is left of the transaction."""
         scope = self._scope
         if scope is not None:
-            drive(scope.close(keep=False))
+            drive(scope.close(keep=False, wait=False))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        scope = self._scope
-        assert scope is not None
         try:
-            drive(scope.close(keep=kind is None))
+            drive(entered(self._scope).close(keep=kind is None, wait=may_wait(kind)))
         except BaseException:
             self._abandon()
             raise
@@ -265,8 +247,11 @@ class Transaction:
     def __del__(self) -> None:
         # An interrupt in the first instruction of __exit__ lets nobody else undo it.
         scope: Scope | None = getattr(self, "_scope", None)
-        if scope is not None and scope.is_open and scope.owner == thread_owner():
-            self._abandon()
+        if scope is not None and scope.is_open:
+            if scope.owner == thread_owner():
+                self._abandon()
+            else:  # the connection may be bound to its thread: its next use rolls back what is open
+                scope.release()
 
 
 def dialect_for(driver: Driver, dialect: Dialect | None) -> Dialect:
@@ -283,7 +268,7 @@ def dialect_for(driver: Driver, dialect: Dialect | None) -> Dialect:
     return dialect
 
 
-def new_guard(source: Any, driver: Driver, joined: bool | None, lock: Callable[[], Any]) -> Guard:
+def new_guard(source: Any, driver: Driver, joined: bool | None, *, is_async: bool) -> Guard:
     """Return the guard of a connection, made at its first use.
 
     Raises:
@@ -292,7 +277,7 @@ def new_guard(source: Any, driver: Driver, joined: bool | None, lock: Callable[[
     conn = driver.raw(source)
     driver.check(conn)
     executor = Executor(driver, conn, driver.dialect(), joined=bool(joined))
-    return guard_of(source, lambda: Guard(driver, source, executor, lock()))
+    return guard_of(source, lambda: Guard(driver, source, executor, is_async=is_async))
 
 
 def described(guard: Guard, scope: Scope | None) -> str:
@@ -314,6 +299,32 @@ def close_now(guard: Guard) -> None:
     except guard.driver.errors as exc:
         raise guard.executor.error(exc, None) from exc
     guard.closed = True
+
+
+def may_wait(kind: type[BaseException] | None) -> bool:
+    """Tell whether the end of a transaction may wait for others: not for an interrupt, whose own frames may hold it."""
+    return kind is None or not issubclass(kind, KeyboardInterrupt | SystemExit | GeneratorExit)
+
+
+def entered(scope: Scope | None) -> Scope:
+    """Return the scope of a transaction that is being left.
+
+    Raises:
+        TransactionError: it was never entered.
+    """
+    if scope is None:
+        raise TransactionError("this transaction was not entered; use it in a with block")
+    return scope
+
+
+def refuse_tx(scope: Scope | None) -> None:
+    """Refuse a `tx` as a context manager: it is inside of one.
+
+    Raises:
+        TransactionError: it is a transaction's.
+    """
+    if scope is not None:
+        raise TransactionError("tx is open already, and ends with its block; tx.transaction() opens one inside of it")
 
 
 def refuse_close(guard: Guard, scope: Scope | None) -> None:

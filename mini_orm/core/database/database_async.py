@@ -19,12 +19,15 @@ from .database import (
     close_now,
     described,
     dialect_for,
+    entered,
+    may_wait,
     new_guard,
     pauses,
     raw,
     raw_all,
     raw_first,
     refuse_close,
+    refuse_tx,
 )
 from .executors import Executor, drive
 from .transactions import Guard, Scope, route, thread_owner
@@ -50,7 +53,7 @@ class AsyncDatabase:
         self._runner: TaskRunner = TaskRunner()
         driver = driver_of(source)
         self._dialect = dialect_for(driver, dialect)
-        self._guard = new_guard(source, driver, joined, self._runner.lock)
+        self._guard = new_guard(source, driver, joined, is_async=True)
 
     @classmethod
     def _bound(cls, db: AsyncDatabase, scope: Scope) -> AsyncDatabase:
@@ -155,6 +158,7 @@ class AsyncDatabase:
             hold.release()
 
     async def __aenter__(self) -> AsyncDatabase:
+        refuse_tx(self._scope)
         self._guard.check()
         return self
 
@@ -184,18 +188,17 @@ class AsyncTransaction:
             await scope.open()
             return AsyncDatabase._bound(db, scope)
         except BaseException:
-            await scope.close(keep=False)
+            await scope.close(keep=False, wait=False)
             raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        scope = self._scope
-        assert scope is not None
         try:
-            await scope.close(keep=kind is None)
+            await entered(self._scope).close(keep=kind is None, wait=may_wait(kind))
         except BaseException:
-            await scope.close(keep=False)
+            if self._scope is not None:
+                await self._scope.close(keep=False, wait=False)
             raise
 
     def __del__(self) -> None:
@@ -204,7 +207,7 @@ class AsyncTransaction:
         scope: Scope | None = getattr(self, "_scope", None)
         if scope is not None and scope.is_open:
             if self._db._runner.is_inline and threading.get_ident() == self._thread:
-                drive(scope.close(keep=False))
+                drive(scope.close(keep=False, wait=False))
             else:
                 scope.release()
 

@@ -66,7 +66,7 @@ class Executor:
         self.driver = driver
         self.conn = conn
         self.dialect = dialect
-        self.blocks: list[object] = []
+        self.blocks: list[Any] = []
         self.read_only = False
         self.broken: BaseException | None = None
         self.cancelled = False
@@ -76,6 +76,8 @@ class Executor:
         self._mode: Any = None
         self._ready = False
         self._settled = False
+        self._has_warned = False
+        self._holds_read_only = False
         self._patience: float | None = None
         self._unwinding = False
         self._interrupts = threading.Lock()
@@ -86,7 +88,8 @@ class Executor:
     def in_transaction(self) -> bool:
         """Whether a transaction is open on the connection, mini_orm's or the user's."""
         try:
-            return self.is_declared_joined or self.driver.in_transaction(self.conn)
+            declared = self.is_declared_joined and not self.driver.supports_transaction_state
+            return declared or self.driver.in_transaction(self.conn)
         except self._errors as exc:
             raise self.error(exc, None) from exc
 
@@ -116,6 +119,10 @@ class Executor:
 
     def leave(self) -> None:
         """End a use of the connection: its mode is the user's again."""
+        if self._holds_read_only:
+            self._holds_read_only = False
+            with contextlib.suppress(*self._errors):  # a closed connection has no session to put back
+                self.driver.set_read_only(self._cursor, False)
         mode = self._mode
         if mode is not None:
             try:
@@ -123,6 +130,17 @@ class Executor:
             except self._errors:
                 log.debug("the mode of a closed connection was not put back")
             self._mode = None
+
+    def hold_read_only(self) -> None:
+        """Make the session refuse writes until `leave`."""
+        self._holds_read_only = True  # before: an interrupt may fall between
+        self._holds_read_only = self.driver.set_read_only(self._cursor, True)
+
+    def give_up(self, reason: BaseException) -> None:
+        """Never use the connection again."""
+        self.broken = reason
+        self.blocks.clear()
+        self.read_only = False
 
     def _settle(self, idle: bool) -> None:
         if not self._ready:
@@ -133,16 +151,20 @@ class Executor:
         if idle:
             self.driver.prepare_idle(self.conn)
             self._settled = True
-        elif not self.is_declared_joined:
+        elif not self._has_warned:
+            self._has_warned = True
             log.warning("the connection is in a transaction: settings such as foreign keys wait until it is idle")
 
     def _heal(self) -> None:
         # An interrupt fell into the very lines that undo a transaction. Nobody owns what is open now.
         log.warning("rolling back a transaction that an interrupt left open")
+        outermost = self.blocks[0].savepoint
         self.blocks.clear()
         self.read_only = False
-        if self.in_transaction:
-            self.conn.rollback()
+        if self._ready and self.in_transaction:
+            undo = ["ROLLBACK"] if outermost is None else [f"ROLLBACK TO {outermost}", f"RELEASE {outermost}"]
+            for sql in undo:
+                self._cursor.execute(sql)
 
     # --- cancellation ---
 
@@ -194,13 +216,14 @@ class Executor:
         ours, attributes = self.driver.classify(exc, self.conn)
         return translated(ours, exc, sql=sql, **attributes)
 
-    async def _run(self, sql: str, params: Any = (), *, note: bool = True, many: bool = False) -> Any:
+    async def _run(self, sql: str, params: Any = (), *, many: bool = False, own: Any = None) -> Any:
+        """Run a statement on the shared cursor, or on `own`, the user's SQL's, which no note shows."""
         if self.blocks or self.cancelled:
             self._watch()
-        return await self._send(sql, params, note=note, many=many)
+        return await self._send(sql, params, many=many, own=own)
 
-    async def _send(self, sql: str, params: Any = (), *, note: bool = True, many: bool = False) -> Any:
-        cursor = self._cursor
+    async def _send(self, sql: str, params: Any = (), *, many: bool = False, own: Any = None) -> Any:
+        cursor = self._cursor if own is None else own
         waited = 0.0
         pauses = iter(_PAUSES)
         while True:
@@ -208,9 +231,10 @@ class Executor:
                 return cursor.executemany(sql, params) if many else cursor.execute(sql, params)
             except self._errors as exc:
                 if self._patience is None or waited >= self._patience or not self.driver.is_busy(exc):
-                    raise self.error(exc, sql if note else None) from exc
+                    raise self.error(exc, sql if own is None else None) from exc
             except BaseException:
-                self._renew_cursor()
+                if own is None:
+                    self._renew_cursor()
                 raise
             started = time.monotonic()
             await self._pause(min(next(pauses, _PAUSES[-1]), self._patience - waited))
@@ -223,10 +247,13 @@ class Executor:
     def _renew_cursor(self) -> None:
         # A statement that was left in the middle would keep its lock.
         cursor, self._cursor = self._cursor, self.driver.cursor(self.conn)
+        self._close_cursor(cursor)
+
+    def _close_cursor(self, cursor: Any) -> None:
         try:
             cursor.close()
         except self._errors:
-            log.debug("a cursor could not be closed after an interrupt")
+            log.debug("a cursor of a closed connection was not closed")
 
     async def execute(self, sql: str, params: Params = ()) -> int:
         """Run a statement that writes; return the rows affected."""
@@ -286,19 +313,22 @@ class Executor:
         """Run the user's own SQL, in the driver's style; with `first` only one row is read."""
         if not isinstance(sql, str):
             raise QueryTypeError(f"SQL is text, got {type(sql).__name__}")
-        # The text is the user's and may have values in it: no note shows it.
-        self._renew_cursor()
-        cursor = await self._run(sql, () if params is None else params, note=False)
+        # The text is the user's and may have values in it. Its cursor is its own: it may be the SQL of a model's code
+        # that runs in the middle of an operation.
+        cursor = self.driver.cursor(self.conn)
         try:
+            await self._run(sql, () if params is None else params, own=cursor)
             rows: list[Row] = []
-            if cursor.description is not None:
-                row = cursor.fetchone() if first else None
-                rows = ([] if row is None else [row]) if first else cursor.fetchall()
+            try:
+                if cursor.description is not None:
+                    row = cursor.fetchone() if first else None
+                    rows = ([] if row is None else [row]) if first else cursor.fetchall()
+            except self._errors as exc:
+                raise self.error(exc, None) from exc
             return Result(rows, cursor.rowcount, cursor.lastrowid, cursor.description)
-        except self._errors as exc:
-            raise self.error(exc, None) from exc
         finally:
-            self._renew_cursor()
+            # Closed here, and not with its last reference, which may be dropped in another thread.
+            self._close_cursor(cursor)
 
     async def command(self, sql: str, *, unwinding: bool = False) -> None:
         """Send BEGIN, COMMIT, SAVEPOINT and their kin. While `unwinding`, no cancellation stops it."""

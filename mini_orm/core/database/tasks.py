@@ -12,7 +12,6 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import collections
 import functools
 import threading
 from collections.abc import Callable, Coroutine
@@ -24,6 +23,7 @@ from ...errors import ConfigurationError, ConnectionLost
 from ..drivers import Result
 from .database import close_now
 from .executors import Executor, Stopped, drive, log
+from .locks import Lock, ThreadHold
 from .transactions import Guard, thread_owner
 
 R = TypeVar("R")
@@ -32,27 +32,17 @@ GRACE = 10.0
 _INTERRUPT_EVERY = 0.02
 
 
-class TaskLock:
-    """A lock that tasks wait for in the order in which they came, in any loop."""
+class TaskHold(ThreadHold):
+    """A claim on a lock by a task, in any loop."""
 
-    __slots__ = ("is_held", "mutex", "waiters")
+    __slots__ = ("_future", "_loop")
 
-    def __init__(self) -> None:
-        self.is_held = False
-        self.mutex = threading.Lock()
-        self.waiters: collections.deque[TaskHold] = collections.deque()
-
-
-class TaskHold:
-    """A claim on a lock of tasks. Given up with its last reference, should an interrupt keep `release` from it."""
-
-    __slots__ = ("_future", "_lock", "_loop", "is_had")
-
-    def __init__(self, lock: TaskLock) -> None:
-        self._lock = lock
-        self.is_had = False
+    def __init__(self, lock: Lock) -> None:
+        super().__init__(lock)
+        self.thread = None  # a thread has many tasks, and none has what another one has
 
     async def acquire(self) -> None:
+        """Wait for the lock."""
         lock = self._lock
         with lock.mutex:
             if not lock.is_held:
@@ -64,30 +54,16 @@ class TaskHold:
         try:
             await self._future
         except BaseException:
-            with lock.mutex:
-                if not self.is_had:
-                    lock.waiters.remove(self)
+            self._withdraw()
             raise
 
-    def release(self) -> None:
-        if not self.is_had:
-            return
-        lock = self._lock
-        with lock.mutex:
-            self.is_had = False
-            while lock.waiters:
-                waiter = lock.waiters.popleft()
-                try:
-                    waiter._loop.call_soon_threadsafe(_wake, waiter._future)
-                except RuntimeError:  # that loop is closed, and its tasks are gone
-                    continue
-                waiter.is_had = True
-                return
-            lock.is_held = False
-
-    def __del__(self) -> None:
-        if getattr(self, "is_had", False):  # not there if an interrupt fell into __init__
-            self.release()
+    def wake(self) -> bool:
+        """Let the task go on; `False` if its loop is closed, and it is gone."""
+        try:
+            self._loop.call_soon_threadsafe(_wake, self._future)
+        except RuntimeError:
+            return False
+        return True
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -100,7 +76,7 @@ class PatientExecutor(Executor):
 
     _native = False
 
-    async def _send(self, sql: str, params: Any = (), *, note: bool = True, many: bool = False) -> Any:
+    async def _send(self, sql: str, params: Any = (), *, many: bool = False, own: Any = None) -> Any:
         if self._patience is None and not self._native:  # the first statement of a use
             try:
                 patience = self.driver.busy_timeout(self._cursor)
@@ -108,7 +84,7 @@ class PatientExecutor(Executor):
                 self.driver.set_busy_timeout(self._cursor, 0)
             except self._errors as exc:
                 raise self.error(exc, None) from exc
-        return await super()._send(sql, params, note=note, many=many)
+        return await super()._send(sql, params, many=many, own=own)
 
     async def query(self, sql: str, params: RawParams, *, first: bool = False) -> Result:
         if not isinstance(sql, str) or "busy_timeout" not in sql.lower():
@@ -168,16 +144,14 @@ class TaskRunner:
         self._worker: ThreadPoolExecutor | None = None
         self._hop: Callable[[Callable[[], Any]], Any] | None = None
         self._chosen = False
+        self._thread: int | None = None
 
     @property
     def is_inline(self) -> bool:
         """Whether operations run in the loop's own thread."""
         return self._chosen and self._hop is None
 
-    def lock(self) -> TaskLock:
-        return TaskLock()
-
-    def hold(self, lock: TaskLock) -> TaskHold:
+    def hold(self, lock: Lock) -> TaskHold:
         return TaskHold(lock)
 
     def owner(self) -> object:
@@ -192,6 +166,9 @@ class TaskRunner:
             operation.close()
             raise
         if self._hop is None:
+            if threading.get_ident() != self._thread:
+                operation.close()
+                raise ConfigurationError("this connection belongs to the thread of another event loop; open one here")
             return await operation
         return await self._hopped(guard, operation)
 
@@ -216,6 +193,7 @@ class TaskRunner:
         old = guard.executor
         if not isinstance(old, PatientExecutor):
             guard.executor = executor_class(driver, old.conn, old.dialect, joined=old.is_declared_joined)
+        self._thread = threading.get_ident()
         self._worker, self._hop, self._chosen = worker, hop, True
 
     async def _hopped(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:

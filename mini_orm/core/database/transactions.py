@@ -24,6 +24,7 @@ from typing import Any, Protocol, TypeVar
 from ...errors import ClosedError, ConfigurationError, DatabaseError, TransactionError
 from ..drivers import Driver
 from .executors import Executor, log
+from .locks import Lock, ThreadHold
 
 R = TypeVar("R")
 _open_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("mini_orm_open_scopes", default=())
@@ -33,6 +34,11 @@ class Block:
     """A transaction, or a savepoint where there is one already, on an executor."""
 
     __slots__ = ("_executor", "_is_certain", "_savepoint", "_state")
+
+    @property
+    def savepoint(self) -> str | None:
+        """The quoted name of the savepoint; `None` for a transaction."""
+        return self._savepoint
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -63,6 +69,8 @@ class Block:
             DatabaseError: the database refused; nothing is kept after `rollback`.
         """
         executor = self._executor
+        if self._state != "open":
+            raise TransactionError("the transaction around this one has ended, and this one with it")
         executor.require_transaction()
         self._is_certain = False
         await executor.command("COMMIT" if self._savepoint is None else f"RELEASE SAVEPOINT {self._savepoint}")
@@ -110,8 +118,12 @@ class Block:
 
     def _finish(self) -> None:
         self._state = "ended"
-        if self in self._executor.blocks:
-            self._executor.blocks.remove(self)
+        blocks = self._executor.blocks
+        if self in blocks:  # what was opened inside of it ends with it
+            place = blocks.index(self)
+            for block in blocks[place:]:
+                block._state = "ended"
+            del blocks[place:]
 
 
 async def atomic(executor: Executor, work: Callable[[], Awaitable[R]]) -> R:
@@ -127,27 +139,11 @@ async def atomic(executor: Executor, work: Callable[[], Awaitable[R]]) -> R:
     return result
 
 
-class Hold(Protocol):
-    """One claim on a lock: acquired once, released once. Releasing what was never had does nothing."""
-
-    async def acquire(self) -> None:
-        """Wait for the lock."""
-        ...
-
-    def release(self) -> None:
-        """Give the lock back, if it is had."""
-        ...
-
-
 class Runner(Protocol):
     """How one face runs an operation: at once, or in another thread."""
 
-    def lock(self) -> Any:
-        """Make a lock of the kind that this face waits for."""
-        ...
-
-    def hold(self, lock: Any) -> Hold:
-        """Make a claim on a lock."""
+    def hold(self, lock: Lock) -> ThreadHold:
+        """Make a claim on a lock, of the kind that this face waits with."""
         ...
 
     async def perform(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
@@ -162,13 +158,14 @@ class Runner(Protocol):
 class Guard:
     """One connection under mini_orm's care. All databases on the same connection share it."""
 
-    __slots__ = ("__weakref__", "closed", "conn", "driver", "executor", "in_use", "lock", "scope")
+    __slots__ = ("__weakref__", "closed", "conn", "driver", "executor", "in_use", "is_async", "lock", "scope")
 
-    def __init__(self, driver: Driver, conn: Any, executor: Executor, lock: Any) -> None:
+    def __init__(self, driver: Driver, conn: Any, executor: Executor, *, is_async: bool) -> None:
         self.driver = driver
         self.conn = conn
         self.executor = executor
-        self.lock = lock
+        self.is_async = is_async
+        self.lock = Lock()
         self.scope: Scope | None = None
         self.in_use = False
         self.closed = False
@@ -204,7 +201,7 @@ def guard_of(conn: Any, make: Callable[[], Guard]) -> Guard:
         found = _guards.get(id(conn))
         if found is None or found.conn is not conn:
             _guards[id(conn)] = found = made
-        elif type(found.lock) is not type(made.lock):
+        elif found.is_async != made.is_async:
             message = "this connection is used by a database of the other face; a connection is either sync or async"
             raise ConfigurationError(message)
         if made.executor.is_declared_joined:
@@ -230,7 +227,7 @@ class Scope:
         self.guard = guard
         self.parent = parent
         self.child: Scope | None = None
-        self.lock = runner.lock()
+        self.lock = Lock()
         self.owner: object = None
         self.is_open = False
         self.isolation = isolation
@@ -271,6 +268,8 @@ class Scope:
         if parent is not None and self.isolation is not None and self.isolation != parent.isolation:
             raise TransactionError("a nested transaction can't have an isolation level of its own")
         await self._hold.acquire()
+        if self._hold.is_nested and (self.guard.in_use if parent is None else parent.child is None):
+            raise TransactionError("a transaction can't begin in the middle of an operation on the same connection")
         (self.guard if parent is None else parent).check()
         self.owner = self._runner.owner()
         if parent is None:
@@ -290,6 +289,8 @@ class Scope:
                 self._refuse_joined()
         self._block = Block(executor)
         await self._block.begin(self.isolation, read_only=self._read_only)
+        if self._read_only and self.parent is None:
+            executor.hold_read_only()
         self._was_read_only = executor.read_only
         executor.read_only = self._read_only or self._was_read_only
 
@@ -299,14 +300,23 @@ class Scope:
         if self.isolation is not None:
             raise TransactionError("the connection is in a transaction already, whose isolation level can't be changed")
 
-    async def close(self, *, keep: bool) -> None:
-        """Commit (`keep`) or roll back, and give the lock back. Called again, it does what is left to do."""
+    async def close(self, *, keep: bool, wait: bool = True) -> None:
+        """Commit (`keep`) or roll back, and give the lock back. Called again, it does what is left to do.
+
+        Args:
+            wait: let what another thread or task does on `tx` at this moment come to its end first.
+        """
         inside = self._runner.hold(self.lock)
         try:
             if self._block is not None or self._entered:
-                if self.child is None or self.child.owner != self.owner:
-                    await inside.acquire()  # another thread or task may be in the middle of something on tx
+                if wait and self.child is None:
+                    await inside.acquire()
                 await self._runner.perform(self.guard, self._end(keep=keep))
+        except DatabaseError as exc:
+            if self._block is not None:  # the connection is gone, and `_end` was never reached
+                self.guard.executor.give_up(exc)
+                self._block, self._entered = None, False
+            raise
         finally:
             if self._block is None and not self._entered:
                 self.release()
@@ -330,7 +340,10 @@ class Scope:
 
     def release(self) -> None:
         """Forget the transaction, and give the lock back. What is open of it, the next use rolls back."""
-        self.is_open = False
+        ended: Scope | None = self
+        while ended is not None:  # what stands inside of it has ended, too
+            ended.is_open = False
+            ended = ended.child
         if self.parent is None:
             if self.guard.scope is self:
                 self.guard.scope = None

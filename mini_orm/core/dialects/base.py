@@ -32,9 +32,12 @@ class Dialect:
     supports_index_if_not_exists: ClassVar[bool] = True
     #: Keys can be handed out by the writer itself while it holds the database's write lock.
     supports_reserved_keys: ClassVar[bool] = False
-    #: Asks whether any table remembers the last key it gave, and for the one of a table.
-    has_sequences: ClassVar[str] = ""
-    last_sequence: ClassVar[str] = ""
+    #: Asks whether the database remembers the keys that it gave, and whether a table has triggers.
+    key_facts_sql: ClassVar[str] = ""
+    #: Asks for the last key that a table gave.
+    last_key_sql: ClassVar[str] = ""
+    #: Asks which table has the index of a name, where such names are the whole database's.
+    index_table_sql: ClassVar[str] = ""
     #: The longest text that STARTSWITH and ENDSWITH look for as a pattern, in characters; `None`: any.
     max_pattern: ClassVar[int | None] = None
     #: The most values that one statement may bind.
@@ -64,7 +67,7 @@ class Dialect:
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash((type(self), *sorted(self.__dict__.items())))
+        return hash((type(self), repr(sorted(self.__dict__.items()))))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -157,8 +160,8 @@ class Dialect:
         """Spell `+`, `-` or `*` over columns of a kind."""
         return f"{left} {operator} {right}"
 
-    def assigned(self, sql: str, kind: str) -> str:
-        """Make the result of arithmetic fit for a column of a kind, or fail."""
+    def assigned(self, sql: str, kind: ColumnType) -> str:
+        """Make the result of arithmetic fail where it does not fit into the column."""
         return sql
 
     def as_decimal(self, sql: str) -> str:

@@ -10,12 +10,17 @@ Rules of this file:
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from ...errors import ModelError
+from ..codecs import make_codec
 from ..columns import ColumnType
+from ..json_values import Refused
 from .base import Dialect, Match
 
 _DECIMAL_FUNCTIONS = {"+": "mini_orm_decimal_add", "-": "mini_orm_decimal_sub", "*": "mini_orm_decimal_mul"}
@@ -34,8 +39,12 @@ class SQLiteDialect(Dialect):
     auto_key = "INTEGER PRIMARY KEY"
     no_limit = "-1"
     # Only a table that another program made has AUTOINCREMENT: https://www.sqlite.org/autoinc.html, section 3
-    has_sequences = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
-    last_sequence = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+    key_facts_sql = (
+        "SELECT (SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'), "
+        "(SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE LIMIT 1)"
+    )
+    last_key_sql = "SELECT seq FROM sqlite_sequence WHERE name = ? COLLATE NOCASE"
+    index_table_sql = "SELECT tbl_name FROM sqlite_master WHERE type = 'index' AND name = ? COLLATE NOCASE"
     # SQLITE_MAX_LIKE_PATTERN_LENGTH is 50,000; a character of GLOB may take 3, and 4 bytes each.
     max_pattern = 4000
     types: ClassVar[Mapping[str, str]] = {
@@ -72,12 +81,7 @@ class SQLiteDialect(Dialect):
         return super()._sized(kind, default, keyed)
 
     def default(self, text: str, kind: ColumnType) -> str:
-        # SQLite's own text has no fraction; a column's texts have one width, so that their order is the time's.
-        if text.strip().upper() == "CURRENT_TIMESTAMP" and kind.kind == "datetime":
-            text = "strftime('%Y-%m-%d %H:%M:%f000', 'now')" + (" || '+00:00'" if kind.timezone else "")
-        elif text.strip().upper() == "CURRENT_TIME" and kind.kind == "time":
-            text = "strftime('%H:%M:%f000', 'now')"
-        return f"DEFAULT ({text})"
+        return f"DEFAULT ({_stored_default(text, kind)})"
 
     def match(self, op: Match, column: str, mark: str) -> str:
         if op == "LIKE":
@@ -121,8 +125,12 @@ class SQLiteDialect(Dialect):
             return f"{_DECIMAL_FUNCTIONS[operator]}({left}, {right})"
         return super().arithmetic(left, operator, right, kind)
 
-    def assigned(self, sql: str, kind: str) -> str:
-        return f"mini_orm_int({sql})" if kind == "int" else sql
+    def assigned(self, sql: str, kind: ColumnType) -> str:
+        if kind.kind == "int":
+            return f"mini_orm_int({sql})"
+        if kind.kind == "decimal" and kind.precision is not None:
+            return f"mini_orm_decimal_fit({sql}, {kind.precision}, {kind.scale or 0})"
+        return sql
 
     def as_decimal(self, sql: str) -> str:
         return f"mini_orm_decimal_add({sql}, 0)"
@@ -136,3 +144,36 @@ class SQLiteDialect(Dialect):
 def float_bits(value: float | int) -> int:
     """Return the 64 bits of a float as a signed int; -0.0 and 0.0 are one."""
     return int(struct.unpack("<q", struct.pack("<d", float(value) + 0.0))[0])
+
+
+# SQLite's own text has no fraction; a column's texts have one width, so that their order is the time's.
+_CLOCKS = {
+    ("datetime", "CURRENT_TIMESTAMP"): "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
+    ("time", "CURRENT_TIME"): "strftime('%H:%M:%f000', 'now')",
+}
+_LITERAL = re.compile(r"'((?:[^']|'')*)'|([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)")
+
+
+def _stored_default(text: str, kind: ColumnType) -> str:
+    """Write the default of a column as the column's codec would, so that a row with it is found by its value.
+
+    Raises:
+        ModelError: it is a literal, and no value of the column.
+    """
+    plain = text.strip()
+    while plain.startswith("(") and plain.endswith(")"):
+        plain = plain[1:-1].strip()
+    clock = _CLOCKS.get((kind.kind, plain.upper()))
+    if clock is not None:
+        return f"{clock} || '+00:00'" if kind.timezone else clock
+    literal = _LITERAL.fullmatch(plain)
+    if kind.kind not in ("decimal", "datetime", "date", "time", "uuid", "json") or literal is None:
+        return text
+    codec = make_codec(dataclasses.replace(kind, enum=None, literals=None), SQLiteDialect.forms)
+    written = literal.group(2) if literal.group(1) is None else literal.group(1).replace("''", "'")
+    try:
+        assert codec.decode is not None
+        stored = codec.encode(codec.decode(written))
+    except (Refused, ValueError, ArithmeticError, TypeError) as exc:
+        raise ModelError(f"the server_default is no {kind.python_type}: {type(exc).__name__}") from exc
+    return "'" + str(stored).replace("'", "''") + "'"

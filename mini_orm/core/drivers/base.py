@@ -66,6 +66,8 @@ class Driver(ABC):
     name: ClassVar[str]
     #: `Database` can use it; otherwise only `AsyncDatabase`.
     is_blocking: ClassVar[bool] = True
+    #: Whether a transaction is open can be read from the connection.
+    supports_transaction_state: ClassVar[bool] = True
     #: What the package, or the connection, raises for the database.
     errors: ClassVar[tuple[type[BaseException], ...]]
 
@@ -128,6 +130,10 @@ class Driver(ABC):
     @abstractmethod
     def is_bound_elsewhere(self, conn: Any) -> bool:
         """Tell whether the connection refuses to be used in this thread."""
+
+    def set_read_only(self, cursor: Any, on: bool) -> bool:
+        """Make the session refuse writes, where BEGIN does not say so; return whether that changed anything."""
+        return False
 
     @abstractmethod
     def interrupt(self, conn: Any) -> None:

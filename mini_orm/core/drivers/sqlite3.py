@@ -37,7 +37,7 @@ from ..dialects import SQLiteDialect
 from ..dialects.sqlite import float_bits
 from .base import Driver
 
-_BUSY, _LOCKED, _BUSY_SNAPSHOT = 5, 6, 517
+_BUSY, _LOCKED, _LOCKED_SHARED, _BUSY_SNAPSHOT = 5, 6, 262, 517
 # Extended codes first, then primary ones.
 _CLASSES: dict[int, type[DatabaseError]] = {
     1555: UniqueViolation,  # SQLITE_CONSTRAINT_PRIMARYKEY
@@ -88,7 +88,14 @@ class Sqlite3Driver(Driver):
             )
 
     def prepare(self, conn: sqlite3.Connection) -> None:
-        self._refuse_converters(conn)
+        try:
+            self._register(conn)
+        except sqlite3.OperationalError:
+            # A statement of the user's is running, and another database has registered them before.
+            if conn.execute("SELECT mini_orm_int(1)").fetchone() is None:
+                raise
+
+    def _register(self, conn: sqlite3.Connection) -> None:
         conn.create_function("mini_orm_ilike", 2, _ilike, deterministic=True)
         conn.create_function("mini_orm_bits", 1, _bits, deterministic=True)
         conn.create_function("mini_orm_int", 1, _int, deterministic=True)
@@ -98,12 +105,13 @@ class Sqlite3Driver(Driver):
             function = functools.partial(_decimal_arithmetic, getattr(_EXACT, name))
             short = {"+": "add", "-": "sub", "*": "mul"}[sign]
             conn.create_function(f"mini_orm_decimal_{short}", 2, function, deterministic=True)
+        conn.create_function("mini_orm_decimal_fit", 3, _decimal_fit, deterministic=True)
         conn.create_collation("mini_orm_decimal", _compare_decimals)
 
     def _refuse_converters(self, conn: sqlite3.Connection) -> None:
         # There is no telling a connection's detect_types but by its effect on a column of a declared type.
         suspects = sorted(_DECLARED & set(sqlite3.converters))
-        if not suspects or conn.in_transaction:
+        if not suspects:
             return
         cursor = self.cursor(conn)
         cursor.execute(f"CREATE TEMP TABLE mini_orm_probe (value {suspects[0]})")
@@ -146,6 +154,7 @@ class Sqlite3Driver(Driver):
             conn.isolation_level = isolation
 
     def prepare_idle(self, conn: sqlite3.Connection) -> None:
+        self._refuse_converters(conn)
         # SQLite ignores it inside a transaction. Source: https://www.sqlite.org/pragma.html#pragma_foreign_keys
         conn.execute("PRAGMA foreign_keys = ON")
 
@@ -159,8 +168,9 @@ class Sqlite3Driver(Driver):
         return ours, _constraint(str(exc)) if issubclass(ours, IntegrityError) else {}
 
     def is_busy(self, exc: BaseException) -> bool:
+        # A plain SQLITE_LOCKED is this connection's own doing, and waiting does not help.
         code = getattr(exc, "sqlite_errorcode", 0)
-        return code & 0xFF in (_BUSY, _LOCKED) and code != _BUSY_SNAPSHOT
+        return (code & 0xFF == _BUSY and code != _BUSY_SNAPSHOT) or code == _LOCKED_SHARED
 
     def is_bound_elsewhere(self, conn: sqlite3.Connection) -> bool:
         try:
@@ -168,6 +178,11 @@ class Sqlite3Driver(Driver):
         except sqlite3.ProgrammingError as exc:
             return "thread" in str(exc)  # sqlite3 has no code for it
         return False
+
+    def set_read_only(self, cursor: sqlite3.Cursor, on: bool) -> bool:
+        [was_on] = cursor.execute("PRAGMA query_only").fetchone()
+        cursor.execute(f"PRAGMA query_only = {int(on)}").fetchall()
+        return bool(was_on) is not on
 
     def interrupt(self, conn: sqlite3.Connection) -> None:
         try:
@@ -278,6 +293,15 @@ def _decimal_arithmetic(operation: Callable[[Decimal, Decimal], Decimal], left: 
     if left is None or right is None:
         return None
     return decimal_text(operation(_decimal(left), _decimal(right)))
+
+
+def _decimal_fit(value: Any, precision: int, scale: int) -> Any:
+    """Return a result that the column can hold; an OverflowError is SQLite's TOOBIG, our DataError."""
+    if value is not None:
+        whole, _, fraction = str(value).lstrip("-").partition(".")
+        if len(fraction) > scale or len(whole.lstrip("0")) > precision - scale:
+            raise OverflowError("the result has more digits than the column takes")
+    return value
 
 
 def _compare_decimals(left: str, right: str) -> int:

@@ -15,9 +15,10 @@ from typing import Any
 
 from ..._typing import Row
 from ...errors import ModelError, QueryError, QueryTypeError, UniqueViolation, UnsafeOperationError
-from ..codecs import Refused, codec_error, make_codec
+from ..codecs import codec_error, make_codec
 from ..conditions import Expression, OrderBy
 from ..dialects import Dialect
+from ..json_values import Refused
 from ..models import ColumnMeta, ModelMeta, clone
 from .filters import Filters, Token
 from .rows import RowDecoder, undecodable
@@ -25,6 +26,8 @@ from .statements import InsertPlan, Plan, Statement
 
 #: Shapes of statements kept for one model and dialect.
 CACHE_SIZE = 512
+#: A longer filter is compiled each time: its text is large, and hardly the same twice.
+CACHED_CONDITIONS = 200
 #: Rows in one multi-row INSERT: more make no difference that can be measured, and cost a longer text.
 BULK_ROWS = 200
 _DIRECTIONS = ("first", "last", None)
@@ -53,11 +56,14 @@ class Compiler:
         self._mark = dialect.placeholder("value")
         self._table = self._quote(meta.table)
         self._names = {column.name: self._quote(column.column) for column in meta.columns}
-        self.filters = Filters(meta, dialect, self._codecs, self._quote)
+        # With its table's name, as SQLite takes a quoted name that it does not know for a text.
+        # Source: https://www.sqlite.org/quirks.html, section 8
+        self._qualified = {name: f"{self._table}.{quoted}" for name, quoted in self._names.items()}
+        self.filters = Filters(meta, dialect, self._codecs, self._qualified)
         self._cache: dict[Any, Any] = {}
         self._lock = threading.Lock()
-        self._all = ", ".join(self._names.values())
-        self._key_text = " AND ".join(f"{self._names[column.name]} = {self._mark}" for column in meta.pk)
+        self._all = ", ".join(self._qualified.values())
+        self._key_text = " AND ".join(f"{self._qualified[column.name]} = {self._mark}" for column in meta.pk)
         self._values = _getter(meta.columns)
         self._pk_values = _getter(meta.pk)
         self._rest = tuple(column for column in meta.columns if not column.pk)
@@ -74,7 +80,10 @@ class Compiler:
         # In these styles a driver reads % in the text itself.
         return quoted.replace("%", "%%") if self.dialect.paramstyle in ("format", "pyformat") else quoted
 
-    def _plan(self, key: Any, make: Callable[[], Any]) -> Any:
+    def _plan(self, key: Any, make: Callable[[], Any], size: int = 0) -> Any:
+        """Return the plan of a shape; one of `size` conditions is not kept if that is more than anybody writes."""
+        if size > CACHED_CONDITIONS:
+            return make()
         found = self._cache.get(key)
         if found is None:
             found = make()
@@ -152,7 +161,7 @@ class Compiler:
             params.append(limit)
         if offset is not None:
             params.append(offset)
-        plan: Plan = self._plan(key, lambda: self._make_select(tokens, order, limit, offset, filtered))
+        plan: Plan = self._plan(key, lambda: self._make_select(tokens, order, limit, offset, filtered), len(tokens))
         return self._bound(plan, params)
 
     def _make_select(
@@ -197,7 +206,7 @@ class Compiler:
             text, places = self._where(tokens, 0)
             return Plan(start + text + end, _order(places))
 
-        return self._bound(self._plan((kind, tokens), make), params)
+        return self._bound(self._plan((kind, tokens), make, len(tokens)), params)
 
     def _where(self, tokens: tuple[Token, ...], first: int) -> tuple[str, list[int]]:
         if not tokens:
@@ -242,7 +251,7 @@ class Compiler:
 
     def _write_order(self, key: Token) -> str:
         name, desc, nulls = key
-        term = self.dialect.compared(self._names[name], self.meta.by_name[name].type, "ORDER")
+        term = self.dialect.compared(self._qualified[name], self.meta.by_name[name].type, "ORDER")
         return self.dialect.ordered(term, desc=desc, nulls=nulls)
 
     # --- INSERT ---
@@ -254,6 +263,14 @@ class Compiler:
             return self._codecs[column.name].encode(value)
         except Refused as exc:
             raise codec_error(self.meta, column, value, exc) from exc
+
+    def member(self, name: str, value: Any) -> Any:
+        """Return the member that a value of an Enum's field stands for; other values as they are."""
+        enum = self.meta.by_name[name].type.enum
+        if enum is None or value is None or isinstance(value, enum):
+            return value
+        self._encode(self.meta.by_name[name], value)  # refuses what is no member's value
+        return enum(value)
 
     def row(self, obj: Any) -> tuple[tuple[int, ...], list[Any]]:
         """Encode an object: the places of the columns left out (the database fills them), and the other values.
@@ -296,7 +313,7 @@ class Compiler:
         if not left_out:
             return InsertPlan(sql)
         if self.dialect.supports_returning:
-            names = ", ".join(self._names[column.name] for column in left_out)
+            names = ", ".join(self._qualified[column.name] for column in left_out)
             return InsertPlan(f"{sql} RETURNING {names}", returning=left_out)
         reread = tuple(column for column in left_out if column is not last_id)
         for column in reread:
@@ -324,7 +341,7 @@ class Compiler:
         """Compile a SELECT of the highest auto key."""
         auto = self.meta.auto
         assert auto is not None
-        return f"SELECT max({self._names[auto.name]}) FROM {self._table}"
+        return f"SELECT max({self._qualified[auto.name]}) FROM {self._table}"
 
     def is_about(self, violation: UniqueViolation, names: Iterable[str]) -> bool:
         """Tell whether a unique violation is about the fields `names`; `True` where the database does not say."""
@@ -338,7 +355,7 @@ class Compiler:
 
     def reread(self, columns: Sequence[ColumnMeta]) -> str:
         """Compile a SELECT of some columns by key."""
-        names = ", ".join(self._names[column.name] for column in columns)
+        names = ", ".join(self._qualified[column.name] for column in columns)
         return f"SELECT {names} FROM {self._table} WHERE {self._key_text}"
 
     def decoded(self, columns: Sequence[ColumnMeta], row: Row) -> dict[str, Any]:
@@ -406,7 +423,8 @@ class Compiler:
         tokens = self.filters.read(where, params)
         self._refuse_all(not tokens, allow_all, "update_where")
         key = ("update", tuple(targets), tokens)
-        return self._bound(self._plan(key, lambda: self._make_update(targets, tokens, first)), params)
+        plan = self._plan(key, lambda: self._make_update(targets, tokens, first), len(tokens))
+        return self._bound(plan, params)
 
     def _make_update(self, targets: Sequence[Token], tokens: tuple[Token, ...], first: int) -> Plan:
         assignments = ", ".join(f"{self._names[name]} = {self._assigned(name, token)}" for name, token in targets)

@@ -13,15 +13,16 @@ Rules of this file:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from ...errors import QueryError, QueryTypeError
-from ..codecs import Codec, Refused, codec_error, decimal_text, plain_text
+from ..codecs import Codec, codec_error, decimal_text
 from ..conditions import Arithmetic, Condition, ConditionGroup, Expression, F, NotCondition
 from ..dialects import Dialect
+from ..json_values import Refused, plain_text
 from ..models import ColumnMeta, ModelMeta
 
 _COMPARISONS = {"=", "<>", "<", "<=", ">", ">="}
@@ -51,12 +52,12 @@ class Filters:
     """Reads and writes the filters of one model in one dialect."""
 
     def __init__(
-        self, meta: ModelMeta, dialect: Dialect, codecs: Mapping[str, Codec], quote: Callable[[str], str]
+        self, meta: ModelMeta, dialect: Dialect, codecs: Mapping[str, Codec], columns: Mapping[str, str]
     ) -> None:
         self._meta = meta
         self._dialect = dialect
         self._codecs = codecs
-        self._columns = {column.name: quote(column.column) for column in meta.columns}
+        self._columns = columns
         self._mark = dialect.placeholder("value")
 
     # --- reading ---
@@ -87,7 +88,7 @@ class Filters:
                 stack.append((node.item, not negated))
             elif isinstance(node, ConditionGroup):
                 operator = node.operator
-                if operator not in _OPPOSITE:
+                if operator not in ("AND", "OR"):
                     raise QueryError("the operator of a ConditionGroup is 'AND' or 'OR'")
                 if not node.items:
                     raise QueryError("a ConditionGroup needs at least one condition")
@@ -100,6 +101,8 @@ class Filters:
     def _leaf(self, condition: Condition, negated: bool, params: list[Any]) -> Token:
         name, op, value = condition.col, condition.op, condition.value
         column = self._meta.column(name, "filter")
+        if not isinstance(op, str):
+            raise QueryTypeError(f"{self._meta.name}.{name}: an operator is text, got {type(op).__name__}")
         before = len(params)
         token: Token
         if op in _COMPARISONS:
@@ -154,7 +157,7 @@ class Filters:
         return self.read_expression(value, column, params, target=False)
 
     def _in(self, column: ColumnMeta, negated: bool, values: Any, params: list[Any]) -> Token:
-        if values is None or isinstance(values, str | bytes):
+        if not isinstance(values, tuple | list):
             raise QueryTypeError(f"{self._meta.name}.{column.name}: IN takes a tuple of values")
         present = [value for value in values if value is not None]
         has_none = len(present) < len(values)
@@ -308,7 +311,7 @@ class Filters:
         """Write what a column is set to."""
         sql = self.write_expression(token)
         is_result = token[0] == "EXPR" and len(token[1]) == 4
-        return self._dialect.assigned(sql, column.type.kind) if is_result else sql
+        return self._dialect.assigned(sql, column.type) if is_result else sql
 
     # --- writing ---
 

@@ -120,6 +120,9 @@ async def insert_many(executor: Executor, compiler: Compiler, cls: type, objects
     for obj in objects:
         compiler.check(obj, cls)
     rows = [compiler.row(obj) for obj in objects]
+    waiting = [id(obj) for obj, (omitted, _) in zip(objects, rows, strict=True) if omitted]
+    if not compiler.meta.frozen and len(set(waiting)) < len(waiting):
+        raise QueryError(f"insert_many: an object is there twice; one {cls.__name__} can't have two keys")
     filled = await atomic(executor, lambda: _insert_rows(executor, compiler, objects, rows))
     return [compiler.completed(obj, values) for obj, values in zip(objects, filled, strict=True)]
 
@@ -163,6 +166,8 @@ async def _reserve_keys(executor: Executor, compiler: Compiler, rows: list[Row])
     if not any(place in omitted for omitted, _ in rows):
         return [None] * len(rows)
     highest = await _highest_key(executor, compiler)
+    if highest is None:
+        return [None] * len(rows)
     keys: list[int | None] = []
     for omitted, values in rows:
         if place not in omitted:
@@ -180,13 +185,19 @@ async def _reserve_keys(executor: Executor, compiler: Compiler, rows: list[Row])
     return keys
 
 
-async def _highest_key(executor: Executor, compiler: Compiler) -> int:
-    """Return the highest key there is, or ever was where the database remembers; 0 for none."""
+async def _highest_key(executor: Executor, compiler: Compiler) -> int | None:
+    """Return the highest key there is, or ever was where the database remembers: 0 for none.
+
+    `None` where keys can't be handed out beforehand, as a trigger may take some.
+    """
+    dialect, table = compiler.dialect, compiler.meta.table
+    remembers, has_triggers = await executor.fetch_one(dialect.key_facts_sql, [table]) or (None, None)
+    if has_triggers:
+        return None
     row = await executor.fetch_one(compiler.highest_key())
     highest = 0 if row is None or row[0] is None else int(row[0])
-    dialect = compiler.dialect
-    if dialect.has_sequences and await executor.fetch_one(dialect.has_sequences):
-        row = await executor.fetch_one(dialect.last_sequence, [compiler.meta.table])
+    if remembers:
+        row = await executor.fetch_one(dialect.last_key_sql, [table])
         highest = max(highest, 0 if row is None or row[0] is None else int(row[0]))
     return highest
 
@@ -278,9 +289,10 @@ def _looked_up(compiler: Compiler, lookup: Any, defaults: Any) -> dict[str, Any]
     if not any(key <= set(lookup) for key in meta.unique_keys):
         keys = " or ".join("(" + ", ".join(sorted(key)) + ")" for key in meta.unique_keys)
         raise QueryError(f"get_or_create: lookup must have a unique key of {meta.name}: {keys}")
-    values = dict(lookup)
-    for name, value in (defaults or {}).items():
-        if name in lookup and not (value is lookup[name] or value == lookup[name]):
+    values = {name: compiler.member(name, value) for name, value in lookup.items()}
+    for name, given in (defaults or {}).items():
+        value = compiler.member(name, given)
+        if name in values and not (value is values[name] or value == values[name]):
             raise QueryError(f"get_or_create: defaults has another value for {meta.name}.{name} than lookup")
         values.setdefault(name, value)
     return values

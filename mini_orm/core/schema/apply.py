@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...errors import ModelError
+from ...errors import ModelError, SchemaError
 from ..database.database import Database
 from ..database.database_async import AsyncDatabase
 from ..database.executors import Executor
 from ..database.transactions import atomic
 from ..dialects import Dialect
+from ..models import model_meta
 from .ddl import create_schema_sql, in_key_order
 
 
@@ -27,6 +28,7 @@ def apply_schema(db: Database, model: type | Iterable[type], *, if_not_exists: b
 
     Raises:
         ModelError: one of the classes is no model.
+        SchemaError: two tables or indexes have one name.
         ProgrammingError: a table or an index exists already.
     """
     return db.run(apply, db.dialect, _models(model), if_not_exists)
@@ -44,14 +46,42 @@ async def apply(executor: Executor, dialect: Dialect, models: list[type], if_not
     statements = [sql for cls in models for sql in create_schema_sql(cls, dialect, if_not_exists=if_not_exists)]
     if not statements:
         return []
+    _refuse_clashes(models)
 
     # The transaction is the lock: on SQLite it is the only writer from its start.
     async def run_all() -> None:
+        if if_not_exists and dialect.index_table_sql:
+            await _refuse_taken(executor, dialect, models)
         for sql in statements:
             await executor.execute(sql)
 
     await atomic(executor, run_all)
     return statements
+
+
+def _refuse_clashes(models: list[type]) -> None:
+    """Refuse two tables, or two indexes, of one name."""
+    tables: dict[str, str] = {}
+    indexes: dict[str, str] = {}
+    for meta in map(model_meta, models):
+        other = tables.setdefault(meta.table.lower(), meta.name)
+        if other != meta.name or sum(meta.table.lower() == model_meta(cls).table.lower() for cls in models) > 1:
+            raise SchemaError(f"{other} and {meta.name} have the same table {meta.table!r}; give one of them __table__")
+        for index in meta.indexes:
+            taken = indexes.setdefault(index.name.lower(), meta.name)
+            if taken != meta.name:
+                raise SchemaError(f"{taken} and {meta.name} have an index {index.name!r} each; give one of them a name")
+
+
+async def _refuse_taken(executor: Executor, dialect: Dialect, models: list[type]) -> None:
+    """Refuse an index whose name is another table's: IF NOT EXISTS would pass over it without a word."""
+    for meta in map(model_meta, models):
+        for index in meta.indexes:
+            row = await executor.fetch_one(dialect.index_table_sql, [index.name])
+            if row is not None and row[0].lower() != meta.table.lower():
+                raise SchemaError(
+                    f"{meta.name}: the table {row[0]!r} has an index {index.name!r} already; name this one"
+                )
 
 
 def _models(model: type | Iterable[type]) -> list[type]:

@@ -115,7 +115,10 @@ def _column(meta: ModelMeta, column: ColumnMeta, dialect: Dialect, keyed: bool) 
     if not column.nullable:
         parts.append("NOT NULL")
     if column.server_default is not None:
-        parts.append(dialect.default(column.server_default, column.type))
+        try:
+            parts.append(dialect.default(column.server_default, column.type))
+        except ModelError as exc:
+            raise ModelError(f"{meta.name}.{column.name}: {exc}", model=meta.name, field=column.name) from exc
     return " ".join(parts)
 
 

@@ -1,0 +1,95 @@
+"""A lock that threads and tasks wait for in the order in which they came.
+
+Rules of this file:
+- Who has the lock is a `Hold`, an object of its own, and no thread: a transaction may be left in another thread than
+  the one that entered it, as web frameworks do with generators.
+- A hold knows itself whether it is had, and changes that only under the mutex. So an interrupt at any point leaves
+  it clear what `release` has to do; should `release` never be reached, the hold gives up with its last reference.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+from typing import Any
+
+
+class Lock:
+    """The lock: whether it is held, in which thread, and who waits."""
+
+    __slots__ = ("is_held", "mutex", "thread", "waiters")
+
+    def __init__(self) -> None:
+        self.is_held = False
+        self.mutex = threading.Lock()
+        self.thread: int | None = None
+        self.waiters: collections.deque[Any] = collections.deque()
+
+
+class ThreadHold:
+    """A claim on a lock by a thread."""
+
+    __slots__ = ("_lock", "_turn", "is_had", "is_nested", "thread")
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+        self.is_had = False
+        #: The thread has the lock already, further out.
+        self.is_nested = False
+        self.thread: int | None = threading.get_ident()
+
+    def take(self) -> None:
+        """Wait for the lock, unless this thread has it already."""
+        lock = self._lock
+        with lock.mutex:
+            if not lock.is_held:
+                lock.is_held = self.is_had = True
+                lock.thread = self.thread
+                return
+            if lock.thread == self.thread:
+                self.is_nested = True
+                return
+            self._turn = threading.Lock()
+            self._turn.acquire()
+            lock.waiters.append(self)
+        try:
+            self._turn.acquire()
+        except BaseException:
+            self._withdraw()
+            raise
+
+    async def acquire(self) -> None:
+        """Wait for the lock; never suspends."""
+        self.take()
+
+    def wake(self) -> bool:
+        """Let the thread go on; it has the lock."""
+        self._turn.release()
+        return True
+
+    def _withdraw(self) -> None:
+        with self._lock.mutex:
+            if not self.is_had:
+                self._lock.waiters.remove(self)
+
+    def release(self) -> None:
+        """Hand the lock over to who waits longest, or free it. Does nothing if it is not had."""
+        lock = self._lock
+        with lock.mutex:
+            if not self.is_had:
+                return
+            self.is_had = False
+            while lock.waiters:
+                waiter = lock.waiters[0]
+                lock.thread = waiter.thread
+                waiter.is_had = True
+                del lock.waiters[0]
+                if waiter.wake():
+                    return
+                waiter.is_had = False
+            lock.thread = None
+            lock.is_held = False
+
+    def __del__(self) -> None:
+        if getattr(self, "is_had", False):  # not there if an interrupt fell into __init__
+            self.release()

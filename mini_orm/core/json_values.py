@@ -1,0 +1,126 @@
+"""What a JSON column takes: JSON's own values, with tuples and sets as its lists, and nothing that it would bend."""
+
+from __future__ import annotations
+
+import json
+import math
+from enum import Enum
+from typing import Any
+
+from .columns import JsonShape
+
+_MAX_DEPTH = 500
+
+
+class Refused(Exception):
+    """Why a value can't be encoded; becomes a `CodecError` that names the field."""
+
+
+def plain_text(value: str) -> str:
+    """Return `value` as an exact str that every database keeps.
+
+    Raises:
+        Refused: it has a NUL or a lone surrogate.
+    """
+    if type(value) is not str:
+        value = str.__str__(value)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Refused("the text has a lone surrogate, which is no character") from None
+    if "\0" in value:
+        raise Refused("the text has a NUL character, which databases don't keep")
+    return value
+
+
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+# `json.loads` asks for the type and the options first, each time.
+load_json = json.JSONDecoder().decode
+_PLAIN_SCALARS = frozenset({str, int, bool, type(None)})
+
+
+def json_text(value: Any) -> str:
+    """Write a value as JSON: keys sorted, so that equal values have one text.
+
+    Raises:
+        Refused: JSON has no such value; says where it is.
+    """
+    try:
+        if _is_plain_json(value):
+            text = _dumps(value)
+            # What `plain_text` refuses shows in the text: NUL as an escape, a surrogate as it is.
+            if text.isascii() and "\\u0000" not in text:
+                return text
+        return _dumps(_json_value(value, "$", 0))
+    except RecursionError:
+        raise Refused("the JSON value is nested too deeply, or holds itself") from None
+    except ValueError:
+        raise Refused("the JSON value has an int of more digits than Python writes") from None
+
+
+def _is_plain_json(value: Any) -> bool:
+    """Tell whether a value is of JSON's own types throughout, so that it needs no copy to be written."""
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or not (type(item) in _PLAIN_SCALARS or _is_plain_json(item)):
+                return False
+        return True
+    if kind is list:
+        return all(type(item) in _PLAIN_SCALARS or _is_plain_json(item) for item in value)
+    return kind in _PLAIN_SCALARS or (kind is float and math.isfinite(value))
+
+
+def _json_value(value: Any, path: str, depth: int) -> Any:
+    """Copy a value into what JSON has, or say where it has something else."""
+    kind = type(value)
+    if value is None or kind is bool or kind is int:
+        return value
+    try:
+        if kind is str:
+            return plain_text(value)
+    except Refused as exc:
+        raise Refused(f"at {path}: {exc}") from None
+    if kind is float:
+        if not math.isfinite(value):
+            raise Refused(f"at {path}: JSON has no NaN and no infinity")
+        return value
+    if depth > _MAX_DEPTH:
+        raise Refused("the JSON value is nested too deeply, or holds itself")
+    if isinstance(value, dict):
+        for key in value:
+            if type(key) is not str:
+                raise Refused(f"at {path}: the keys of a JSON object are str, not {type(key).__name__}")
+            try:
+                plain_text(key)
+            except Refused as exc:
+                raise Refused(f"at a key of {path}: {exc}") from None
+        return {key: _json_value(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        items = [_json_value(item, f"{path}[…]", depth + 1) for item in value]
+        return sorted(items, key=_dumps)  # a set has no order; its text shall have one
+    if isinstance(value, str | int | float) and not isinstance(value, Enum):
+        base: Any = str if isinstance(value, str) else int if isinstance(value, int) else float
+        return _json_value(base(value), path, depth)
+    raise Refused(f"at {path}: JSON has no {kind.__name__}")
+
+
+def restored(value: Any, shape: JsonShape | None) -> Any:
+    """Bring tuples and sets back as the annotation has them."""
+    if shape is None or shape.container is None or value is None:
+        return value
+    if shape.container is dict:
+        if not isinstance(value, dict):
+            return value
+        inner = shape.items[0] if shape.items else None
+        return value if inner is None else {key: restored(item, inner) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if not shape.variadic:
+        inner_shapes = [*shape.items, *([None] * (len(value) - len(shape.items)))]
+        return tuple(restored(item, inner) for item, inner in zip(value, inner_shapes, strict=False))
+    inner = shape.items[0] if shape.items else None
+    return shape.container([restored(item, inner) for item in value])
