@@ -216,13 +216,12 @@ class Executor:
         ours, attributes = self.driver.classify(exc, self.conn)
         return translated(ours, exc, sql=sql, **attributes)
 
-    async def _run(self, sql: str, params: Any = (), *, many: bool = False, own: Any = None) -> Any:
+    async def _send(
+        self, sql: str, params: Any = (), *, many: bool = False, own: Any = None, watch: bool = True
+    ) -> Any:
         """Run a statement on the shared cursor, or on `own`, the user's SQL's, which no note shows."""
-        if self.blocks or self.cancelled:
+        if watch and (self.blocks or self.cancelled):
             self._watch()
-        return await self._send(sql, params, many=many, own=own)
-
-    async def _send(self, sql: str, params: Any = (), *, many: bool = False, own: Any = None) -> Any:
         cursor = self._cursor if own is None else own
         waited = 0.0
         pauses = iter(_PAUSES)
@@ -258,14 +257,14 @@ class Executor:
     async def execute(self, sql: str, params: Params = ()) -> int:
         """Run a statement that writes; return the rows affected."""
         self.refuse_read_only()
-        cursor = await self._run(sql, params)
+        cursor = await self._send(sql, params)
         affected: int = cursor.rowcount
         return max(affected, 0)
 
     async def execute_many(self, sql: str, rows: Sequence[Params]) -> int:
         """Run a statement that writes for each of `rows`; return the rows affected."""
         self.refuse_read_only()
-        cursor = await self._run(sql, rows, many=True)
+        cursor = await self._send(sql, rows, many=True)
         affected: int = cursor.rowcount
         return max(affected, 0)
 
@@ -280,14 +279,14 @@ class Executor:
     async def insert_row(self, sql: str, params: Params = ()) -> int:
         """Insert one row; return the key that the database gave it."""
         self.refuse_read_only()
-        cursor = await self._run(sql, params)
+        cursor = await self._send(sql, params)
         if cursor.rowcount == 0:
             raise OperationalError(_NOT_INSERTED)
         return int(cursor.lastrowid)
 
     async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:
         """Run a query that has one row at most."""
-        cursor = await self._run(sql, params)
+        cursor = await self._send(sql, params)
         try:
             row: Row | None = cursor.fetchone()
         except self._errors as exc:
@@ -299,7 +298,7 @@ class Executor:
 
     async def fetch_all(self, sql: str, params: Params = ()) -> list[Row]:
         """Run a query; return all rows."""
-        cursor = await self._run(sql, params)
+        cursor = await self._send(sql, params)
         try:
             rows: list[Row] = cursor.fetchall()
         except self._errors as exc:
@@ -317,7 +316,7 @@ class Executor:
         # that runs in the middle of an operation.
         cursor = self.driver.cursor(self.conn)
         try:
-            await self._run(sql, () if params is None else params, own=cursor)
+            await self._send(sql, () if params is None else params, own=cursor)
             rows: list[Row] = []
             try:
                 if cursor.description is not None:
@@ -334,10 +333,10 @@ class Executor:
         """Send BEGIN, COMMIT, SAVEPOINT and their kin. While `unwinding`, no cancellation stops it."""
         if unwinding:
             with self._unstopped():
-                await self._send(sql)
+                await self._send(sql, watch=False)
         else:
             self._check_cancelled()
-            await self._send(sql)
+            await self._send(sql, watch=False)
 
     def refuse_read_only(self) -> None:
         """Refuse to write in a read-only transaction.

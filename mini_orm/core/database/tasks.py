@@ -76,7 +76,9 @@ class PatientExecutor(Executor):
 
     _native = False
 
-    async def _send(self, sql: str, params: Any = (), *, many: bool = False, own: Any = None) -> Any:
+    async def _send(
+        self, sql: str, params: Any = (), *, many: bool = False, own: Any = None, watch: bool = True
+    ) -> Any:
         if self._patience is None and not self._native:  # the first statement of a use
             try:
                 patience = self.driver.busy_timeout(self._cursor)
@@ -84,7 +86,7 @@ class PatientExecutor(Executor):
                 self.driver.set_busy_timeout(self._cursor, 0)
             except self._errors as exc:
                 raise self.error(exc, None) from exc
-        return await super()._send(sql, params, many=many, own=own)
+        return await super()._send(sql, params, many=many, own=own, watch=watch)
 
     async def query(self, sql: str, params: RawParams, *, first: bool = False) -> Result:
         if not isinstance(sql, str) or "busy_timeout" not in sql.lower():

@@ -102,17 +102,17 @@ class Compiler:
             QueryError: wrong arity, wrong names, or a value of the wrong type.
         """
         columns = self.meta.pk
+        if len(columns) == 1 and not isinstance(pk, tuple | dict | Mapping):
+            return None if pk is None else [self.filters.encode(columns[0], pk)]
         if isinstance(pk, Mapping):
             names = {column.name for column in columns}
             if set(pk) != names:
                 raise QueryError(f"the key of {self.meta.name} is {', '.join(sorted(names))}")
             values: Sequence[Any] = [pk[column.name] for column in columns]
-        elif isinstance(pk, tuple):
-            values = pk
-        else:
-            values = (pk,)
-        if pk is None:
+        elif pk is None:
             return None
+        else:
+            values = pk if isinstance(pk, tuple) else (pk,)
         if len(values) != len(columns):
             wanted = ", ".join(column.name for column in columns)
             raise QueryError(f"the key of {self.meta.name} has {len(columns)} part(s): {wanted}; got {len(values)}")
