@@ -128,6 +128,8 @@ class ContractCase(unittest.IsolatedAsyncioTestCase):
     db: Any
 
     async def asyncSetUp(self) -> None:
+        # unittest's loop is in debug mode, which reports every step of 0.1 s and takes three times as long.
+        asyncio.get_running_loop().set_debug(False)
         directory = tempfile.TemporaryDirectory(prefix="mini_orm_test_")
         self.addCleanup(directory.cleanup)
         self.backend = self.backend_class(directory.name)

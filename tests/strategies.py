@@ -345,7 +345,10 @@ class ModelCase:
         if self.auto:
             return plain.map(lambda rows: [self.model(**{self.pk[0]: None}, **row) for row in rows])
         keys = st.lists(
-            self.values(list(self.pk)), min_size=1, max_size=max_size, unique_by=lambda key: tuple(key.values())
+            self.values(list(self.pk)),
+            min_size=1,
+            max_size=max_size,
+            unique_by=lambda key: tuple(map(_stored, key.values())),
         )
         pairs = st.tuples(plain, keys)
         return pairs.map(lambda pair: [self.model(**key, **row) for row, key in zip(*pair, strict=False)])
@@ -400,6 +403,15 @@ def models(draw: st.DrawFn) -> ModelCase:
     namespace = {"__table__": draw(names), "__module__": __name__}
     model = dataclasses.make_dataclass("Drawn", specs, namespace=namespace, **options)
     return ModelCase(model, kinds, pk, auto, frozenset(nullable), options)
+
+
+def _stored(value: Any) -> Any:
+    """Return what two keys that are one in the database have in common."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        return value.astimezone(dt.UTC)  # across zones == is not to be trusted around a change of clocks
+    return bytes(value) if isinstance(value, bytearray | memoryview) else value
 
 
 def _folded(name: str) -> str:

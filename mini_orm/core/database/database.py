@@ -21,6 +21,7 @@ from ..dialects.base import Isolation, check_isolation
 from ..drivers import Driver, Result, driver_of
 from .executors import Executor, drive
 from .locks import Lock, ThreadHold
+from .ops_raw import raw, raw_all, raw_first
 from .transactions import Guard, Scope, _open_scopes, guard_of, route, thread_owner
 
 R = TypeVar("R")
@@ -350,26 +351,3 @@ def pauses(retries: int) -> list[float | None]:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise ValueError("retries must be an int of at least 0")
     return [*(min(1.0, 0.01 * 2**number) * random.uniform(0.5, 1.0) for number in range(retries)), None]
-
-
-async def raw(executor: Executor, sql: str, params: RawParams) -> Result:
-    """Run the user's SQL."""
-    return await executor.query(sql, params)
-
-
-async def raw_first(executor: Executor, sql: str, params: RawParams) -> dict[str, Any] | None:
-    """Run the user's query and read one row."""
-    result = await executor.query(sql, params, first=True)
-    row = result.fetchone()
-    return None if row is None else dict(zip(_names(result), row, strict=True))
-
-
-async def raw_all(executor: Executor, sql: str, params: RawParams) -> list[dict[str, Any]]:
-    """Run the user's query and read all rows."""
-    result = await executor.query(sql, params)
-    names = _names(result)
-    return [dict(zip(names, row, strict=True)) for row in result]
-
-
-def _names(result: Result) -> list[str]:
-    return [column[0] for column in result.description or ()]

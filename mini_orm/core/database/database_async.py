@@ -23,13 +23,11 @@ from .database import (
     may_wait,
     new_guard,
     pauses,
-    raw,
-    raw_all,
-    raw_first,
     refuse_close,
     refuse_tx,
 )
 from .executors import Executor, drive
+from .ops_raw import raw, raw_all, raw_first
 from .transactions import Guard, Scope, route, thread_owner
 
 if TYPE_CHECKING:

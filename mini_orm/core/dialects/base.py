@@ -47,7 +47,7 @@ class Dialect:
     #: The most entries of the parser's stack that a filter may need (see query/filters.py).
     max_stack: ClassVar[int] = 2000
     #: The driver tells the key that the last INSERT made.
-    has_last_id: ClassVar[bool] = False
+    supports_last_id: ClassVar[bool] = False
     #: A longer IN list travels as one value (see `in_many`); `None`: never.
     max_in_list: ClassVar[int | None] = 256
     #: Kind of a column -> its type.

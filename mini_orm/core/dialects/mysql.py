@@ -25,7 +25,7 @@ class MySQLDialect(Dialect):
     paramstyle = "format"
     quote_char = "`"
     supports_returning = False
-    has_last_id = True
+    supports_last_id = True
     supports_nulls_order = False
     supports_index_if_not_exists = False
     auto_key = "BIGINT AUTO_INCREMENT PRIMARY KEY"

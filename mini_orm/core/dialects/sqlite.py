@@ -33,7 +33,7 @@ class SQLiteDialect(Dialect):
     name = "sqlite"
     paramstyle = "qmark"
     supports_reserved_keys = True
-    has_last_id = True
+    supports_last_id = True
     # yyStackDepth is 100 up to SQLite 3.45; the statement around the filter takes some.
     max_stack = 88
     auto_key = "INTEGER PRIMARY KEY"

@@ -307,7 +307,7 @@ class Compiler:
         sql = self._insert_into(omitted, 1)
         left_out = tuple(self.meta.columns[place] for place in omitted)
         auto = self.meta.auto
-        last_id = auto if auto in left_out and self.dialect.has_last_id else None
+        last_id = auto if auto in left_out and self.dialect.supports_last_id else None
         if left_out == (last_id,):
             return InsertPlan(sql, last_id=last_id)
         if not left_out:

@@ -167,7 +167,7 @@ class Filters:
         except Refused:
             encoded = [self.encode(column, value) for value in present]  # raises, and says which
         # What a db_type column holds is the driver's to know, so each value goes by itself.
-        count, limit = len(encoded), None if column.type.kind == "raw" else self._dialect.max_in_list
+        count, limit = len(encoded), self._dialect.max_in_list if column.type.db_type is None else None
         if limit is not None and count > limit:
             params.append(self._dialect.many_value(column.type, encoded))
             return ("IN", column.name, negated, -1, has_none)
