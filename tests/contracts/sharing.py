@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import contextvars
+import gc
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,8 +74,6 @@ class SharingContract:
 
     async def pause(self: Any) -> None:
         """Let the loop go on while another thread works."""
-        import asyncio
-
         await asyncio.sleep(0.001)
 
     async def test_two_databases_on_one_connection_share_its_transaction(self: Any) -> None:
@@ -211,4 +213,69 @@ class SharingContract:
             await maybe_await(tx.execute("SELECT 1"))
         self.assertTrue(self.db.conn.in_transaction)
         await maybe_await(self.db.execute("ROLLBACK"))
+        self.assertFalse(self.db.conn.in_transaction)
+
+    async def test_a_read_only_flag_that_outlives_its_transaction(self: Any) -> None:
+        """X1 X3: ends in the wrong order leave neither the flag nor the session's setting behind."""
+        repo = await self.table(Note)
+        outer = self.transaction(read_only=True)
+        tx = await outer.__aenter__()
+        inner = self.transaction(tx)
+        await inner.__aenter__()
+        for block in (outer, inner):
+            with self.assertRaises(TransactionError):
+                await block.__aexit__(None, None, None)
+        await maybe_await(repo.insert(Note("written")))
+        self.assertEqual(await maybe_await(self.db.fetchone("PRAGMA query_only")), {"query_only": 0})
+
+    async def test_an_inner_transaction_that_was_dropped(self: Any) -> None:
+        """X1: an inner block that nobody ended is never committed by the outer one."""
+        repo = await self.table(Note)
+        kept = []
+        try:
+            async with self.transaction() as tx:
+                inner = tx.transaction()
+                half = await inner.__aenter__() if self.is_async else inner.__enter__()
+                await maybe_await(self.repo(Note, half).insert(Note("half")))
+                del inner, half
+                gc.collect()
+                await maybe_await(self.repo(Note, tx).insert(Note("outer")))
+                kept = ["outer"]
+        except TransactionError:
+            kept = []
+        self.assertEqual([note.text for note in await maybe_await(repo.list())], kept)
+
+    async def test_what_is_closed_in_the_middle(self: Any) -> None:
+        """X5: a database is not closed by another task of the thread while a transaction is open on it."""
+        await self.create_tables(Note)
+        refused: list[Any] = []
+
+        async def close() -> None:
+            try:
+                self.db.close()
+            except RuntimeError as error:  # TransactionError, or that an async connection needs aclose()
+                refused.append(error)
+
+        async with self.transaction() as tx:
+            context = contextvars.Context()
+            task = asyncio.get_running_loop().create_task(close(), context=context)
+            await task
+            await maybe_await(self.repo(Note, tx).insert(Note("kept")))
+        self.assertEqual(len(refused), 1)
+        self.assertEqual(await maybe_await(self.repo(Note).count()), 1)
+
+    async def test_when_all_tasks_are_cancelled(self: Any) -> None:
+        """X7: the operation ends, and undoes itself, also where every task of the loop is cancelled at once."""
+        if not self.is_async:
+            return  # there are no tasks
+        repo = await self.table(Note)
+        me = asyncio.current_task()
+        work = asyncio.create_task(repo.insert_many([Note(str(n)) for n in range(20_000)]))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {me}:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+        self.assertIn(await repo.count(), (0, 20_000) if not work.cancelled() else (0,))
         self.assertFalse(self.db.conn.in_transaction)

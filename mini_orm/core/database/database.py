@@ -191,6 +191,8 @@ class Database:
         hold = ThreadHold(guard.lock)
         try:
             hold.take()
+            if hold.is_nested:
+                raise TransactionError("something runs on this connection in this thread; close it when that has ended")
             if not guard.closed:
                 close_now(guard)
         finally:
@@ -234,13 +236,13 @@ class Transaction:
         """Undo what is left of the transaction."""
         scope = self._scope
         if scope is not None:
-            drive(scope.close(keep=False, wait=False))
+            drive(scope.close(keep=False))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            drive(entered(self._scope).close(keep=kind is None, wait=may_wait(kind)))
+            drive(entered(self._scope).close(keep=kind is None))
         except BaseException:
             self._abandon()
             raise
@@ -300,11 +302,6 @@ def close_now(guard: Guard) -> None:
     except guard.driver.errors as exc:
         raise guard.executor.error(exc, None) from exc
     guard.closed = True
-
-
-def may_wait(kind: type[BaseException] | None) -> bool:
-    """Tell whether the end of a transaction may wait for others: not for an interrupt, whose own frames may hold it."""
-    return kind is None or not issubclass(kind, KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 def entered(scope: Scope | None) -> Scope:

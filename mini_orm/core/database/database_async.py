@@ -20,7 +20,6 @@ from .database import (
     described,
     dialect_for,
     entered,
-    may_wait,
     new_guard,
     pauses,
     refuse_close,
@@ -193,7 +192,7 @@ class AsyncTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await entered(self._scope).close(keep=kind is None, wait=may_wait(kind))
+            await entered(self._scope).close(keep=kind is None, wait=_may_wait(kind))
         except BaseException:
             if self._scope is not None:
                 await self._scope.close(keep=False, wait=False)
@@ -208,6 +207,11 @@ class AsyncTransaction:
                 drive(scope.close(keep=False, wait=False))
             else:
                 scope.release()
+
+
+def _may_wait(kind: type[BaseException] | None) -> bool:
+    """Tell whether the end of a transaction may wait for others: not for an interrupt, whose own frames may hold it."""
+    return kind is None or not issubclass(kind, KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 async def _use(guard: Guard, operation: Callable[..., Coroutine[Any, Any, R]], *args: Any, **kwargs: Any) -> R:

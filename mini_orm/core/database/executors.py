@@ -119,10 +119,7 @@ class Executor:
 
     def leave(self) -> None:
         """End a use of the connection: its mode is the user's again."""
-        if self._holds_read_only:
-            self._holds_read_only = False
-            with contextlib.suppress(*self._errors):  # a closed connection has no session to put back
-                self.driver.set_read_only(self._cursor, False)
+        self._drop_read_only()
         mode = self._mode
         if mode is not None:
             try:
@@ -130,6 +127,15 @@ class Executor:
             except self._errors:
                 log.debug("the mode of a closed connection was not put back")
             self._mode = None
+
+    def _drop_read_only(self) -> None:
+        if self._holds_read_only:
+            with self._unstopped():
+                try:
+                    self.driver.set_read_only(self._cursor, False)
+                    self._holds_read_only = False
+                except self._errors:
+                    log.debug("a closed connection has no session to put back")
 
     def hold_read_only(self) -> None:
         """Make the session refuse writes until `leave`."""
@@ -158,6 +164,7 @@ class Executor:
     def _heal(self) -> None:
         # An interrupt fell into the very lines that undo a transaction. Nobody owns what is open now.
         log.warning("rolling back a transaction that an interrupt left open")
+        self._drop_read_only()
         outermost = self.blocks[0].savepoint
         self.blocks.clear()
         self.read_only = False

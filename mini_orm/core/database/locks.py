@@ -21,7 +21,9 @@ class Lock:
 
     def __init__(self) -> None:
         self.is_held = False
-        self.mutex = threading.Lock()
+        # Re-entrant: the collector may drop a hold, which releases it, while its thread is in here. So nothing is
+        # made, and nothing called, between a look at the state and its change.
+        self.mutex = threading.RLock()
         self.thread: int | None = None
         self.waiters: collections.deque[Any] = collections.deque()
 
@@ -40,23 +42,36 @@ class ThreadHold:
 
     def take(self) -> None:
         """Wait for the lock, unless this thread has it already."""
-        lock = self._lock
-        with lock.mutex:
-            if not lock.is_held:
-                lock.is_held = self.is_had = True
-                lock.thread = self.thread
-                return
-            if lock.thread == self.thread:
-                self.is_nested = True
-                return
-            self._turn = threading.Lock()
-            self._turn.acquire()
-            lock.waiters.append(self)
         try:
-            self._turn.acquire()
+            if self._queue():
+                self._turn.acquire()
         except BaseException:
             self._withdraw()
             raise
+
+    def _queue(self) -> bool:
+        """Take the lock if it is free; tell whether there is something to wait for."""
+        lock = self._lock
+        prepared = False
+        while True:
+            with lock.mutex:
+                if not lock.is_held:
+                    lock.is_held = self.is_had = True
+                    lock.thread = self.thread
+                    return False
+                if self.thread is not None and lock.thread == self.thread:
+                    self.is_nested = True
+                    return False
+                if prepared:
+                    lock.waiters.append(self)
+                    return True
+            self._prepare()
+            prepared = True
+
+    def _prepare(self) -> None:
+        """Make what the hold waits on."""
+        self._turn = threading.Lock()
+        self._turn.acquire()
 
     async def acquire(self) -> None:
         """Wait for the lock; never suspends."""
@@ -64,12 +79,13 @@ class ThreadHold:
 
     def wake(self) -> bool:
         """Let the thread go on; it has the lock."""
-        self._turn.release()
+        if self._turn.locked():
+            self._turn.release()
         return True
 
     def _withdraw(self) -> None:
         with self._lock.mutex:
-            if not self.is_had:
+            if not self.is_had and self in self._lock.waiters:
                 self._lock.waiters.remove(self)
 
     def release(self) -> None:
@@ -84,7 +100,12 @@ class ThreadHold:
                 lock.thread = waiter.thread
                 waiter.is_had = True
                 del lock.waiters[0]
-                if waiter.wake():
+                try:
+                    is_awake = waiter.wake()
+                except BaseException:  # an interrupt; the waiter has the lock, and has to hear of it
+                    waiter.wake()
+                    raise
+                if is_awake:
                     return
                 waiter.is_had = False
             lock.thread = None

@@ -43,19 +43,16 @@ class TaskHold(ThreadHold):
 
     async def acquire(self) -> None:
         """Wait for the lock."""
-        lock = self._lock
-        with lock.mutex:
-            if not lock.is_held:
-                lock.is_held = self.is_had = True
-                return
-            self._loop = asyncio.get_running_loop()
-            self._future: asyncio.Future[None] = self._loop.create_future()
-            lock.waiters.append(self)
         try:
-            await self._future
+            if self._queue():
+                await self._future
         except BaseException:
             self._withdraw()
             raise
+
+    def _prepare(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
 
     def wake(self) -> bool:
         """Let the task go on; `False` if its loop is closed, and it is gone."""
@@ -162,6 +159,8 @@ class TaskRunner:
     async def perform(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
         """Run an operation: by a hop, or inline. The guard's lock, or its scope's, is held."""
         try:
+            if guard.executor.broken is not None:  # what it is stuck in would hold up everything behind it
+                raise ConnectionLost("this connection was given up; open a new one") from guard.executor.broken
             if not self._chosen:
                 await self._choose(guard)
         except BaseException:
@@ -202,18 +201,17 @@ class TaskRunner:
         assert self._hop is not None
         executor = guard.executor
         call = _Call(operation)
-        future = asyncio.ensure_future(self._hop(call))
+        asyncio.ensure_future(self._hop(call)).add_done_callback(call.ended)
         try:
-            result: R = await asyncio.shield(future)
+            result: R = await asyncio.shield(call.done)
             return result
         except asyncio.CancelledError:
             executor.cancel()
-            await _settled(executor, future)
+            await _settled(executor, call.done)
             raise
         finally:
             if executor.broken is None:  # else it may still run, and shall not go on
                 executor.resume()
-            call.close()
 
     async def close(self, guard: Guard) -> None:
         """Close the connection, in the thread where it lives."""
@@ -234,21 +232,53 @@ class TaskRunner:
 
 
 class _Call:
-    """An operation on its way to a thread; if it never gets there it is closed."""
+    """An operation on its way to a thread. `done` follows the operation, and not the task that carried it there."""
 
-    __slots__ = ("_operation", "_started")
+    __slots__ = ("_is_taken", "_loop", "_mutex", "_operation", "done")
 
     def __init__(self, operation: Coroutine[Any, Any, Any]) -> None:
         self._operation = operation
-        self._started = False
+        self._loop = asyncio.get_running_loop()
+        self._mutex = threading.Lock()
+        self._is_taken = False
+        self.done: asyncio.Future[Any] = self._loop.create_future()
 
-    def __call__(self) -> Any:
-        self._started = True
-        return drive(self._operation)
+    def _take(self) -> bool:
+        with self._mutex:
+            was_taken, self._is_taken = self._is_taken, True
+        return not was_taken
 
-    def close(self) -> None:
-        if not self._started:
+    def __call__(self) -> None:
+        """Run in the thread."""
+        if not self._take():
+            return
+        result, error = None, None
+        try:
+            result = drive(self._operation)
+        except BaseException as exc:  # handed to the loop
+            error = exc
+        try:
+            self._loop.call_soon_threadsafe(self._set, result, error)
+        except RuntimeError:
+            log.debug("an operation ended after its event loop was closed")
+
+    def _set(self, result: Any, error: BaseException | None) -> None:
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(result)
+        else:
+            self.done.set_exception(error)
+
+    def ended(self, carrier: asyncio.Future[Any]) -> None:
+        """Hear that the carrier is done: if it did not get there, the operation never begins."""
+        error = None if carrier.cancelled() else carrier.exception()
+        if self._take():
             self._operation.close()
+            if error is None:
+                self.done.cancel()
+            else:
+                self._set(None, error)
 
 
 async def _run_in(worker: ThreadPoolExecutor, call: Callable[[], R]) -> R:

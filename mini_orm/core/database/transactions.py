@@ -33,7 +33,12 @@ _open_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("mini_orm_open_scopes",
 class Block:
     """A transaction, or a savepoint where there is one already, on an executor."""
 
-    __slots__ = ("_executor", "_is_certain", "_savepoint", "_state")
+    __slots__ = ("_executor", "_is_certain", "_savepoint", "_state", "is_dropped")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there may be something to undo."""
+        return self._state == "open"
 
     @property
     def savepoint(self) -> str | None:
@@ -45,6 +50,8 @@ class Block:
         self._savepoint: str | None = None
         self._is_certain = False
         self._state = "new"
+        #: Nobody will end it; what it stands in must not be committed.
+        self.is_dropped = False
 
     async def begin(self, isolation: str | None = None, *, read_only: bool = False) -> None:
         """Open the block; after an error, or an interrupt, `rollback` undoes what was done."""
@@ -72,6 +79,8 @@ class Block:
         if self._state != "open":
             raise TransactionError("the transaction around this one has ended, and this one with it")
         executor.require_transaction()
+        if any(block.is_dropped for block in executor.blocks):
+            raise TransactionError("a transaction inside of this one was dropped before its end; nothing is kept")
         self._is_certain = False
         await executor.command("COMMIT" if self._savepoint is None else f"RELEASE SAVEPOINT {self._savepoint}")
         self._finish()
@@ -306,10 +315,13 @@ class Scope:
         Args:
             wait: let what another thread or task does on `tx` at this moment come to its end first.
         """
-        inside = self._runner.hold(self.lock)
+        innermost = self
+        while innermost.child is not None:
+            innermost = innermost.child
+        inside = self._runner.hold(innermost.lock)
         try:
             if self._block is not None or self._entered:
-                if wait and self.child is None:
+                if wait:
                     await inside.acquire()
                 await self._runner.perform(self.guard, self._end(keep=keep))
         except DatabaseError as exc:
@@ -324,6 +336,7 @@ class Scope:
 
     async def _end(self, *, keep: bool) -> None:
         block = self._block
+        was_open = block is not None and block.is_open
         try:
             if keep and self.child is not None:
                 raise TransactionError("a nested transaction is still open; it has to end first")
@@ -333,7 +346,8 @@ class Scope:
             if block is not None:
                 await block.rollback()  # nothing to do after a commit
                 self._block = None
-                self.guard.executor.read_only = self._was_read_only
+                if was_open:  # else the transaction around it has ended before, and this is another one's
+                    self.guard.executor.read_only = self._was_read_only
             if self._entered:
                 self.guard.executor.leave()
                 self._entered = False
@@ -341,6 +355,8 @@ class Scope:
     def release(self) -> None:
         """Forget the transaction, and give the lock back. What is open of it, the next use rolls back."""
         ended: Scope | None = self
+        if self._block is not None and self._block.is_open:
+            self._block.is_dropped = True
         while ended is not None:  # what stands inside of it has ended, too
             ended.is_open = False
             ended = ended.child
