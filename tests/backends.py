@@ -49,6 +49,10 @@ class Backend:
     supports_second_connection = True
     #: The driver's connection may be used from any thread.
     supports_threads = True
+    #: Calls block, as those of the sync face do.
+    supports_blocking_calls = False
+    #: Calls are awaited by tasks, as those of the async face are.
+    supports_tasks = True
 
     def __init__(self, directory: str) -> None:
         self.directory = Path(directory)
@@ -82,6 +86,8 @@ class SyncSqlite3(Backend):
 
     name = "sqlite3"
     face = "sync"
+    supports_blocking_calls = True
+    supports_tasks = False
 
     async def connect(self, **options: Any) -> sqlite3.Connection:
         options.setdefault("check_same_thread", False)
@@ -93,6 +99,8 @@ class WorkerSqlite3(SyncSqlite3):
 
     name = "sqlite3-worker"
     face = "async"
+    supports_blocking_calls = False
+    supports_tasks = True
 
 
 class InlineSqlite3(Backend):

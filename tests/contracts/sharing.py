@@ -33,49 +33,6 @@ class Loud(SQLiteDialect):
 class SharingContract:
     """One connection, more than one user."""
 
-    async def test_the_end_of_a_transaction_waits_for_what_runs_on_its_tx(self: Any) -> None:
-        """X4 X1: a block that ends while another thread or task is inside an operation on `tx` lets it finish first."""
-        if not self.backend.supports_threads:
-            return  # inline operations don't overlap
-        begun, go_on = threading.Event(), threading.Event()
-
-        @dataclass
-        class Slow:
-            text: str = field(metadata={"unique_index": True})
-            id: int | None = field(default=None, metadata=KEY)
-
-            def __post_init__(self) -> None:
-                begun.set()
-                go_on.wait(LIMIT)
-
-        await self.create_tables(Slow)
-        handle: Any = None
-
-        async def use(tx: Any) -> Any:
-            return await maybe_await(self.repo(Slow, tx).get_or_create(lookup={"text": "late"}))
-
-        async def block() -> None:
-            nonlocal handle
-            async with self.transaction() as tx:
-                handle = self.spawn(use, tx)
-                while not begun.is_set():
-                    await maybe_await(self.pause())
-                # Late enough for the block to be at its end by then; earlier, the test only proves less.
-                threading.Timer(0.05, go_on.set).start()
-                raise ZeroDivisionError
-
-        with self.assertRaises(ZeroDivisionError):
-            await block()
-        obj, created = await handle.join()
-        self.assertTrue(created)
-        self.assertEqual(obj.text, "late")
-        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM slow").fetchone(), (0,))
-        self.assertFalse(self.db.conn.in_transaction)
-
-    async def pause(self: Any) -> None:
-        """Let the loop go on while another thread works."""
-        await asyncio.sleep(0.001)
-
     async def test_two_databases_on_one_connection_share_its_transaction(self: Any) -> None:
         """X4: a second database of the same face joins in: one lock, one transaction, a dialect of its own."""
         await self.create_tables(Note)
@@ -137,52 +94,6 @@ class SharingContract:
             await inner.__aexit__(None, None, None)
         self.assertEqual([note.text for note in await maybe_await(repo.list())], ["between"])
         self.assertFalse(self.db.conn.in_transaction)
-
-    async def test_a_transaction_that_is_left_in_another_thread(self: Any) -> None:
-        """X4: as web frameworks do with generators: it commits there, and the connection is free again."""
-        if self.is_async:
-            return  # a task stays where it is
-        repo = await self.table(Note)
-        block = self.db.transaction()
-
-        async def enter() -> None:
-            self.repo(Note, block.__enter__()).insert(Note("kept"))
-
-        async def leave() -> None:
-            block.__exit__(None, None, None)
-
-        await self.spawn(enter).join()
-        await self.spawn(leave).join()
-        self.assertEqual([note.text for note in repo.list()], ["kept"])
-        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM note").fetchone(), (1,))
-
-    async def test_a_model_that_uses_the_database_in_the_middle(self: Any) -> None:
-        """X4: code of a model that runs inside of an operation may read; a transaction of its own is refused."""
-        if self.is_async:
-            return  # code of a model can't await
-        seen: list[Any] = []
-        db = self.db
-
-        @dataclass
-        class Curious:
-            text: str
-            id: int | None = field(default=None, metadata=KEY)
-
-            def __post_init__(self) -> None:
-                if self.id is not None:
-                    seen.append(db.fetchone("SELECT count(*) AS n FROM curious"))
-                    try:
-                        with db.transaction():
-                            seen.append("in")
-                    except TransactionError:
-                        seen.append("refused")
-
-        repo = await self.table(Curious, [Curious("a")])
-        self.assertEqual(repo.get(1).text, "a")
-        self.assertEqual(seen, [{"n": 1}, "refused"])
-        repo.insert(Curious("b"))
-        self.assertFalse(self.db.conn.in_transaction)
-        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM curious").fetchone(), (2,))
 
     async def test_a_row_that_a_trigger_ignores(self: Any) -> None:
         """R1: an INSERT that the database takes and does not do is an error, not an object with another's key."""
@@ -264,10 +175,109 @@ class SharingContract:
         self.assertEqual(len(refused), 1)
         self.assertEqual(await maybe_await(self.repo(Note).count()), 1)
 
+
+class OverlapContract:
+    """Operations that run at the same time as the code around them; inline ones don't."""
+
+    requires = ("supports_threads",)
+
+    async def test_the_end_of_a_transaction_waits_for_what_runs_on_its_tx(self: Any) -> None:
+        """X4 X1: a block that ends while another thread or task is inside an operation on `tx` lets it finish first."""
+        begun, go_on = threading.Event(), threading.Event()
+
+        @dataclass
+        class Slow:
+            text: str = field(metadata={"unique_index": True})
+            id: int | None = field(default=None, metadata=KEY)
+
+            def __post_init__(self) -> None:
+                begun.set()
+                go_on.wait(LIMIT)
+
+        await self.create_tables(Slow)
+        handle: Any = None
+
+        async def use(tx: Any) -> Any:
+            return await maybe_await(self.repo(Slow, tx).get_or_create(lookup={"text": "late"}))
+
+        async def block() -> None:
+            nonlocal handle
+            async with self.transaction() as tx:
+                handle = self.spawn(use, tx)
+                while not begun.is_set():
+                    await maybe_await(self.pause())
+                # Late enough for the block to be at its end by then; earlier, the test only proves less.
+                threading.Timer(0.05, go_on.set).start()
+                raise ZeroDivisionError
+
+        with self.assertRaises(ZeroDivisionError):
+            await block()
+        obj, created = await handle.join()
+        self.assertTrue(created)
+        self.assertEqual(obj.text, "late")
+        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM slow").fetchone(), (0,))
+        self.assertFalse(self.db.conn.in_transaction)
+
+    async def pause(self: Any) -> None:
+        """Let the loop go on while another thread works."""
+        await asyncio.sleep(0.001)
+
+
+class BlockingSharingContract:
+    """What only a blocking call can meet: another thread's end of a block, and a model's own code in the middle."""
+
+    requires = ("supports_blocking_calls",)
+
+    async def test_a_transaction_that_is_left_in_another_thread(self: Any) -> None:
+        """X4: as web frameworks do with generators: it commits there, and the connection is free again."""
+        repo = await self.table(Note)
+        block = self.db.transaction()
+
+        async def enter() -> None:
+            self.repo(Note, block.__enter__()).insert(Note("kept"))
+
+        async def leave() -> None:
+            block.__exit__(None, None, None)
+
+        await self.spawn(enter).join()
+        await self.spawn(leave).join()
+        self.assertEqual([note.text for note in repo.list()], ["kept"])
+        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM note").fetchone(), (1,))
+
+    async def test_a_model_that_uses_the_database_in_the_middle(self: Any) -> None:
+        """X4: code of a model that runs inside of an operation may read; a transaction of its own is refused."""
+        seen: list[Any] = []
+        db = self.db
+
+        @dataclass
+        class Curious:
+            text: str
+            id: int | None = field(default=None, metadata=KEY)
+
+            def __post_init__(self) -> None:
+                if self.id is not None:
+                    seen.append(db.fetchone("SELECT count(*) AS n FROM curious"))
+                    try:
+                        with db.transaction():
+                            seen.append("in")
+                    except TransactionError:
+                        seen.append("refused")
+
+        repo = await self.table(Curious, [Curious("a")])
+        self.assertEqual(repo.get(1).text, "a")
+        self.assertEqual(seen, [{"n": 1}, "refused"])
+        repo.insert(Curious("b"))
+        self.assertFalse(self.db.conn.in_transaction)
+        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM curious").fetchone(), (2,))
+
+
+class TaskSharingContract:
+    """What only a loop's tasks can meet."""
+
+    requires = ("supports_tasks",)
+
     async def test_when_all_tasks_are_cancelled(self: Any) -> None:
         """X7: the operation ends, and undoes itself, also where every task of the loop is cancelled at once."""
-        if not self.is_async:
-            return  # there are no tasks
         repo = await self.table(Note)
         me = asyncio.current_task()
         work = asyncio.create_task(repo.insert_many([Note(str(n)) for n in range(20_000)]))
