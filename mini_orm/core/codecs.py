@@ -7,6 +7,8 @@ Rules of this file:
 - A codec that has nothing to undo has `decode = None`, and costs nothing when rows are read.
 - `coerce` is `encode` without the limits of the column (length, scale, membership): for values of a filter,
   which may well lie outside of what the column can hold.
+- `encode_all` is `encode` for a whole column of values of one exact type, where that is quicker; it returns `None`
+  where a value needs a closer look, or is refused.
 - The form says what the driver gets: "native" its own Python type, "text", "int", "bytes", "utc" (a naive datetime
   in UTC), "no nan" or "finite" (floats that the database keeps), "38,10" (a Decimal's digits where none are
   declared). Which kind has which form is data of the dialect.
@@ -17,7 +19,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, Flag
@@ -29,6 +31,8 @@ from .json_values import Refused, json_text, load_json, plain_text, restored
 from .models import ColumnMeta, ModelMeta
 
 Function = Callable[[Any], Any]
+#: Takes the values and their exact type.
+ColumnFunction = Callable[[Sequence[Any], type], Sequence[Any] | None]
 
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 # Postgres: up to 131072 digits before the point and 16383 after it.
@@ -43,6 +47,7 @@ class Codec:
     encode: Function
     coerce: Function
     decode: Function | None
+    encode_all: ColumnFunction | None = None
 
 
 def make_codec(kind: ColumnType, forms: Mapping[str, str]) -> Codec:
@@ -79,7 +84,10 @@ def _int_codec(kind: ColumnType, form: str) -> Codec:
             raise Refused("the int does not fit into 64 bits")
         return value  # type: ignore[no-any-return]  # int(value) above, which mypy has forgotten
 
-    return Codec(encode, encode, None)
+    def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
+        return values if kind is int and min(values) >= _INT_MIN and max(values) <= _INT_MAX else None
+
+    return Codec(encode, encode, None, encode_all)
 
 
 def _bool_codec(kind: ColumnType, form: str) -> Codec:
@@ -88,7 +96,12 @@ def _bool_codec(kind: ColumnType, form: str) -> Codec:
             _refuse("bool", value)
         return value if form == "native" else int(value)
 
-    return Codec(encode, encode, None if form == "native" else bool)
+    def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
+        if kind is not bool:
+            return None
+        return values if form == "native" else list(map(int, values))
+
+    return Codec(encode, encode, None if form == "native" else bool, encode_all)
 
 
 def _float_codec(kind: ColumnType, form: str) -> Codec:
@@ -112,8 +125,12 @@ def _float_codec(kind: ColumnType, form: str) -> Codec:
             raise Refused("this database can't keep an infinity")
         return value  # type: ignore[no-any-return]  # a float by now
 
+    def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
+        # A sum is finite only if every value is.
+        return values if kind is float and math.isfinite(sum(values)) else None
+
     # A REAL column of another program may hold what SQLite calls an integer.
-    return Codec(encode, encode, None)
+    return Codec(encode, encode, None, encode_all)
 
 
 def decimal_text(value: Decimal) -> str:
@@ -180,7 +197,13 @@ def _str_codec(kind: ColumnType, form: str) -> Codec:
             raise Refused(f"{len(text)} characters, and the column takes {max_length}")
         return text
 
-    return Codec(encode if max_length is not None else coerce, coerce, None)
+    def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
+        if kind is not str or (max_length is not None and max(map(len, values)) > max_length):
+            return None
+        text = "".join(values)
+        return values if text.isascii() and "\0" not in text else None
+
+    return Codec(encode if max_length is not None else coerce, coerce, None, encode_all)
 
 
 def _bytes_codec(kind: ColumnType, form: str) -> Codec:
@@ -249,7 +272,13 @@ def _datetime_codec(kind: ColumnType, form: str) -> Codec:
         decoders: dict[str, Function] = {"text": _to_aware, "utc": _as_utc}
         decode = decoders.get(form, _to_utc)
         return Codec(aware, aware, decode)
-    return Codec(naive, naive, dt.datetime.fromisoformat if form == "text" else None)
+
+    def naive_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
+        if kind is not dt.datetime or [value.tzinfo for value in values].count(None) < len(values):
+            return None
+        return [value.isoformat(" ", "microseconds") for value in values] if form == "text" else values
+
+    return Codec(naive, naive, dt.datetime.fromisoformat if form == "text" else None, naive_all)
 
 
 def _as_utc(value: dt.datetime) -> dt.datetime:
@@ -342,6 +371,8 @@ def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
         return inner.encode(value)
 
     members = {inner.encode(member.value): member for member in enum}
+    # The hash of a member is a call of Python code; its id is not.
+    by_id = {id(member): value for member, value in encoded.items()}
 
     def decode(value: Any) -> Any:
         try:
@@ -349,7 +380,15 @@ def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
         except KeyError:
             return enum(value if inner.decode is None else inner.decode(value))
 
-    return Codec(encode, encode, decode)
+    def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
+        if not issubclass(kind, enum):
+            return None
+        try:
+            return [by_id[id(value)] for value in values]
+        except KeyError:
+            return None
+
+    return Codec(encode, encode, decode, encode_all)
 
 
 def _flag(enum: type[Enum], value: int) -> Enum:

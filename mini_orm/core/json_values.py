@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -34,9 +35,35 @@ def plain_text(value: str) -> str:
     return value
 
 
-_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
-# `json.loads` asks for the type and the options first, each time.
-load_json = json.JSONDecoder().decode
+def _make_dumps() -> Callable[[Any], str]:
+    """Return what `JSONEncoder.encode` does, without making its C encoder again for each value."""
+    plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # an interpreter without the C accelerator
+        return plain.encode
+    escape = json.encoder.encode_basestring
+    chunks = make(None, plain.default, escape, None, ":", ",", True, False, False)
+
+    def dumps(value: Any) -> str:
+        return escape(value) if type(value) is str else "".join(chunks(value, 0))
+
+    return dumps
+
+
+_dumps = _make_dumps()
+_decoder: Any = json.JSONDecoder()
+_decode, _scan = _decoder.decode, _decoder.scan_once
+
+
+def load_json(text: str) -> Any:
+    """Read JSON text: what `json.loads` does, without its search for blanks around the value where there are none."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        return _decode(text)
+    return value if end == len(text) else _decode(text)
+
+
 _PLAIN_SCALARS = frozenset({str, int, bool, type(None)})
 
 

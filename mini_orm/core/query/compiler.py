@@ -20,6 +20,7 @@ from ..conditions import Expression, OrderBy
 from ..dialects import Dialect
 from ..json_values import Refused
 from ..models import ColumnMeta, ModelMeta, clone
+from .bulk import BulkEncoder
 from .filters import Filters, Token
 from .rows import RowDecoder, undecodable
 from .statements import InsertPlan, Plan, Statement
@@ -68,6 +69,7 @@ class Compiler:
         self._pk_values = _getter(meta.pk)
         self._rest = tuple(column for column in meta.columns if not column.pk)
         self._encoders = tuple(codec.encode for codec in codecs)
+        self.bulk = BulkEncoder(meta, codecs, self._values)
         self._optional = frozenset(place for place, column in enumerate(meta.columns) if column.is_optional)
         self._required = frozenset(place for place, column in enumerate(meta.columns) if column.pk) - self._optional
         self.get_sql = f"SELECT {self._all} FROM {self._table} WHERE {self._key_text}"

@@ -117,14 +117,59 @@ async def insert_many(executor: Executor, compiler: Compiler, cls: type, objects
     """Insert objects, all or none, and pair them with their keys."""
     if not objects:
         return []
-    for obj in objects:
-        compiler.check(obj, cls)
+    for kind in set(map(type, objects)) - {cls}:
+        compiler.check(next(obj for obj in objects if type(obj) is kind), cls)
+    inserted = await _insert_columns(executor, compiler, cls, objects)
+    if inserted is not None:
+        return inserted
     rows = [compiler.row(obj) for obj in objects]
-    waiting = [id(obj) for obj, (omitted, _) in zip(objects, rows, strict=True) if omitted]
-    if not compiler.meta.frozen and len(set(waiting)) < len(waiting):
-        raise QueryError(f"insert_many: an object is there twice; one {cls.__name__} can't have two keys")
+    _refuse_twice(compiler, cls, [obj for obj, (omitted, _) in zip(objects, rows, strict=True) if omitted])
     filled = await atomic(executor, lambda: _insert_rows(executor, compiler, objects, rows))
     return [compiler.completed(obj, values) for obj, values in zip(objects, filled, strict=True)]
+
+
+def _refuse_twice(compiler: Compiler, cls: type, waiting: Sequence[Any]) -> None:
+    """Refuse an object that is there twice and waits for a key."""
+    if not compiler.meta.frozen and len(set(map(id, waiting))) < len(waiting):
+        raise QueryError(f"insert_many: an object is there twice; one {cls.__name__} can't have two keys")
+
+
+async def _insert_columns(
+    executor: Executor, compiler: Compiler, cls: type, objects: Sequence[Any]
+) -> list[Any] | None:
+    """Insert objects that are alike: all keys given, or all to be reserved. `None` where they are not."""
+    bulk = compiler.bulk.encode(objects)
+    if bulk is None:
+        return None
+    auto = compiler.meta.auto
+    omitted = bulk.omitted
+    if not omitted:
+        await atomic(executor, lambda: _insert_same(executor, compiler, bulk.rows()))
+        return [compiler.completed(obj, {}) for obj in objects] if compiler.meta.frozen else list(objects)
+    if auto is None or not compiler.dialect.supports_reserved_keys:
+        return None
+    place = compiler.meta.columns.index(auto)
+    if omitted != (place,):
+        return None
+    _refuse_twice(compiler, cls, objects)
+
+    async def work() -> range | None:
+        highest = await _highest_key(executor, compiler)
+        if highest is None or highest + len(objects) > _MAX_KEY:
+            return None
+        keys = range(highest + 1, highest + 1 + len(objects))
+        bulk.columns[place] = keys
+        await _insert_same(executor, compiler, bulk.rows())
+        return keys
+
+    keys = await atomic(executor, work)
+    if keys is None:
+        return None
+    if compiler.meta.frozen:
+        return [compiler.completed(obj, {auto.name: key}) for obj, key in zip(objects, keys, strict=True)]
+    for obj, key in zip(objects, keys, strict=True):
+        setattr(obj, auto.name, key)
+    return list(objects)
 
 
 async def _insert_rows(
@@ -202,7 +247,7 @@ async def _highest_key(executor: Executor, compiler: Compiler) -> int | None:
     return highest
 
 
-async def _insert_same(executor: Executor, compiler: Compiler, rows: list[list[Any]]) -> None:
+async def _insert_same(executor: Executor, compiler: Compiler, rows: Sequence[Sequence[Any]]) -> None:
     """Insert rows that have all columns, many in a statement."""
     size = compiler.bulk_rows()
     whole = len(rows) - len(rows) % size
