@@ -14,6 +14,7 @@ from .core.conditions import (
 )
 from .core.database.database import Database
 from .core.database.database_async import AsyncDatabase
+from .core.database.pool import PoolConnector
 from .core.dialects import Dialect, MySQLDialect, PostgresDialect, SQLiteDialect
 from .core.models import IndexSpec
 from .core.repositories.repository import Repository
@@ -86,6 +87,7 @@ __all__ = [
     "NotRegisteredError",
     "OperationalError",
     "OrderBy",
+    "PoolConnector",
     "PoolError",
     "PoolTimeout",
     "PostgresDialect",

@@ -123,7 +123,12 @@ class SchemaError(MiniOrmError):
 
 
 class SchemaConflictError(SchemaError, ValueError):
-    """A live table differs from its model: `.model`, `.differences`."""
+    """A live table differs from its model: `.model` is the model's name, `.differences` a tuple that says in what."""
+
+    def __init__(self, message: str, *, model: str | None = None, differences: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.model = model
+        self.differences = differences
 
 
 class TransactionError(MiniOrmError, RuntimeError):
@@ -139,7 +144,18 @@ class PoolError(MiniOrmError, RuntimeError):
 
 
 class PoolTimeout(PoolError, TimeoutError):
-    """No connection came free in time."""
+    """No connection came free in time.
+
+    Attributes: `.size`, `.in_use`, and `.waiters`, who wait beside the one that gave up.
+    """
+
+    def __init__(
+        self, message: str, *, size: int | None = None, in_use: int | None = None, waiters: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.size = size
+        self.in_use = in_use
+        self.waiters = waiters
 
 
 class DirtyConnectionError(PoolError):

@@ -20,9 +20,13 @@ from ..dialects import Dialect
 from ..dialects.base import Isolation, check_isolation
 from ..drivers import Driver, Result, driver_of
 from .executors import Executor, drive
+from .guards import Guard, ThreadRunner, close_now, guard_of, thread_owner
 from .locks import Lock, ThreadHold
 from .ops_raw import raw, raw_all, raw_first
-from .transactions import Guard, Scope, _open_scopes, guard_of, route, thread_owner
+from .pool import PoolConnector
+from .pooling import Pool, PoolLease
+from .registry import Registry
+from .transactions import Scope, _open_scopes, route
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -31,56 +35,52 @@ Operation = Callable[Concatenate[Executor, P], Coroutine[Any, Any, R]]
 RETRIED = (SerializationFailure, DeadlockDetected, LockTimeout)
 
 
-class ThreadRunner:
-    """Runs operations at once, in the thread that calls."""
-
-    def hold(self, lock: Lock) -> ThreadHold:
-        return ThreadHold(lock)
-
-    async def perform(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
-        return await operation
-
-    def owner(self) -> object:
-        return thread_owner()
-
-
 _runner = ThreadRunner()
 
 
 class Database:
-    """One database over one blocking connection, for any number of threads, which take turns.
+    """One database, for any number of threads: over one blocking connection, for which they take turns, or a pool.
 
-    The connection stays the caller's: its settings come back after each use, and a transaction that is open on it
-    is joined by savepoints and never committed. `close()` closes it.
+    A connection stays the caller's: its settings come back after each use, and a transaction that is open on it
+    is joined by savepoints and never committed. `close()` closes it. From a pool each operation, or each
+    transaction, takes a connection of its own.
 
     Args:
-        source: an open connection of a supported driver.
+        source: an open connection of a supported driver, or a `PoolConnector`.
         dialect: the SQL to speak; found from the driver where left out.
         joined: `True` says that the connection is in a transaction, for a driver that can't tell.
 
     Raises:
-        ConfigurationError: the source is no connection that mini_orm knows, is an async one, or does not speak
-            the dialect.
+        ConfigurationError: the source is neither, is async, or does not speak the dialect.
     """
 
     def __init__(self, source: Any, dialect: Dialect | None = None, *, joined: bool | None = None) -> None:
+        self._scope: Scope | None = None
+        self._closed = False
+        self._source: Guard | Pool
+        self._guard: Guard | None = None
+        if isinstance(source, PoolConnector):
+            self._source = source._pool
+            self._dialect = pooled_dialect(self._source, dialect, joined, is_async=False)
+            return
         driver = driver_of(source)
         if not driver.is_blocking:
             raise ConfigurationError(f"{driver.name} connections are async; use AsyncDatabase")
-        self._scope: Scope | None = None
         self._dialect = dialect_for(driver, dialect)
-        self._guard = new_guard(source, driver, joined, is_async=False)
+        self._source = self._guard = guard_of(source, driver, joined, _runner)
 
     @classmethod
     def _bound(cls, db: Database, scope: Scope) -> Database:
         bound = cls.__new__(cls)
         bound._scope = scope
+        bound._closed = False
         bound._dialect = db._dialect
+        bound._source = db._source
         bound._guard = scope.guard
         return bound
 
     def __repr__(self) -> str:
-        return f"Database({described(self._guard, self._scope)})"
+        return f"Database({described(self._source, self._scope, closed=self._closed)})"
 
     @property
     def dialect(self) -> Dialect:
@@ -89,13 +89,25 @@ class Database:
 
     @property
     def conn(self) -> Any:
-        """The connection that was given; `None` after `close()`."""
-        return None if self._guard.closed else self._guard.conn
+        """The connection that was given; with a pool the open transaction's, or `None`. `None` after `close()`."""
+        return connection_of(self._source, self._scope, closed=self._closed)
+
+    @property
+    def _registry(self) -> Registry:
+        return self._source.registry
+
+    def _scope_here(self) -> Scope | None:
+        return route(self._source, self._scope, thread_owner)
+
+    def _hold(self, lock: Lock) -> ThreadHold:
+        return _runner.hold(lock)
 
     def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run an operation on this context's connection: in the open transaction, or in one of its own."""
-        guard = self._guard
-        scope = self._scope if not _open_scopes.get() else route(guard, self._scope, thread_owner)
+        scope = self._scope if not _open_scopes.get() else route(self._source, self._scope, thread_owner)
+        guard = self._guard if scope is None else scope.guard
+        if guard is None:
+            return self._run_pooled(operation, *args, **kwargs)
         hold = ThreadHold(guard.lock if scope is None else scope.lock)
         try:
             hold.take()
@@ -116,6 +128,34 @@ class Database:
                     executor.leave()
         finally:
             hold.release()
+
+    def _run_pooled(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        if self._closed:
+            raise ClosedError("connection is closed")
+        pool = self._source
+        assert isinstance(pool, Pool)
+        outer = pool.in_the_middle()
+        if outer is not None:  # as in `run`: on its own connection, which may be the only one
+            return drive(operation(outer.executor, *args, **kwargs))
+        lease = PoolLease(pool, _runner)
+        thread = lease.thread
+        try:
+            guard = drive(lease.acquire())
+            executor = guard.executor
+            try:
+                pool.running[thread] = guard
+                executor.enter()
+                result = drive(operation(executor, *args, **kwargs))
+            finally:
+                pool.running.pop(thread, None)
+                executor.leave()
+            drive(lease.settle(quiet=False))
+            return result
+        except BaseException:
+            drive(lease.settle(quiet=True))
+            raise
+        finally:
+            lease.drop()
 
     def transaction(self, *, isolation: Isolation | None = None, read_only: bool = False) -> Transaction:
         """Open a transaction: `with db.transaction() as tx:`. `tx` is a `Database` bound to it.
@@ -178,7 +218,7 @@ class Database:
         return self.run(raw_all, sql, params)
 
     def close(self, *, close_pool: bool = False) -> None:
-        """Close the connection, after whatever runs on it has ended. Twice is fine.
+        """Close the connection, after whatever runs on it has ended; let go of a pool. Twice is fine.
 
         Args:
             close_pool: close the pool, too, where the database has one.
@@ -186,8 +226,13 @@ class Database:
         Raises:
             TransactionError: inside of a transaction on it.
         """
-        guard = self._guard
-        refuse_close(guard, self._scope)
+        refuse_close(self._source, self._scope)
+        if isinstance(self._source, Pool):
+            self._closed = True
+            if close_pool:
+                drive(self._source.close(_runner))
+            return
+        guard = self._source
         hold = ThreadHold(guard.lock)
         try:
             hold.take()
@@ -200,8 +245,7 @@ class Database:
 
     def __enter__(self) -> Database:
         refuse_tx(self._scope)
-        if self._guard.closed:
-            raise ClosedError("connection is closed")
+        refuse_closed(self._source, closed=self._closed)
         return self
 
     def __exit__(
@@ -223,8 +267,10 @@ class Transaction:
         if self._scope is not None:
             raise TransactionError("a transaction can be entered once; call transaction() again")
         db = self._db
-        parent = route(db._guard, db._scope, thread_owner)
-        scope = self._scope = Scope(_runner, db._guard, parent, **self._options)  # type: ignore[arg-type]  # as given
+        parent = db._scope_here()
+        if db._closed:
+            raise ClosedError("connection is closed")
+        scope = self._scope = Scope(db._source, _runner, parent, **self._options)  # type: ignore[arg-type]  # as given
         try:
             drive(scope.open())
             return Database._bound(db, scope)
@@ -271,37 +317,56 @@ def dialect_for(driver: Driver, dialect: Dialect | None) -> Dialect:
     return dialect
 
 
-def new_guard(source: Any, driver: Driver, joined: bool | None, *, is_async: bool) -> Guard:
-    """Return the guard of a connection, made at its first use.
+def pooled_dialect(pool: Pool, dialect: Dialect | None, joined: bool | None, *, is_async: bool) -> Dialect:
+    """Return the dialect to speak through a pool.
 
     Raises:
-        ConfigurationError: the connection is in a mode that can't be worked with, or in use by the other face.
+        ConfigurationError: see `Pool.bind`; the dialect can't be known before a connection is open.
     """
-    conn = driver.raw(source)
-    driver.check(conn)
-    executor = Executor(driver, conn, driver.dialect(), joined=bool(joined))
-    return guard_of(source, lambda: Guard(driver, source, executor, is_async=is_async))
+    if joined is not None:
+        raise ConfigurationError("joined is for a connection that is given; a pool opens its own")
+    driver = pool.bind(is_async=is_async)
+    if driver is not None:
+        return dialect_for(driver, dialect)
+    if not isinstance(dialect, Dialect):
+        raise ConfigurationError(
+            "which dialect this pool's connections speak can't be known before one is open; name it: "
+            "AsyncDatabase(pool, SQLiteDialect())"
+        )
+    return dialect
 
 
-def described(guard: Guard, scope: Scope | None) -> str:
+def described(source: Guard | Pool, scope: Scope | None, *, closed: bool) -> str:
     """Say what a database stands on, in a word or two."""
-    state = "closed" if guard.closed else "open"
+    if isinstance(source, Pool):
+        name = "a pool" if source.driver is None else f"a pool of {source.driver.name}"
+        closed = closed or source.closed
+    else:
+        name, closed = source.driver.name, source.closed
+    state = "closed" if closed else "open"
     if scope is not None:
         state = "a transaction" if scope.is_open else "a transaction that has ended"
-    return f"{guard.driver.name}, {state}"
+    return f"{name}, {state}"
 
 
-def close_now(guard: Guard) -> None:
-    """Close a blocking connection.
+def connection_of(source: Guard | Pool, scope: Scope | None, *, closed: bool) -> Any:
+    """Return the driver's connection that a database stands on here, if it has one."""
+    if not isinstance(source, Pool):
+        return None if source.closed else source.conn
+    if closed:
+        return None
+    here = route(source, scope, thread_owner)
+    return here.guard.conn if here is not None and here.is_open else None
+
+
+def refuse_closed(source: Guard | Pool, *, closed: bool) -> None:
+    """Refuse a database that is closed, or whose pool is.
 
     Raises:
-        DatabaseError: the driver refused.
+        ClosedError: after `close()`.
     """
-    try:
-        guard.driver.close(guard.conn)
-    except guard.driver.errors as exc:
-        raise guard.executor.error(exc, None) from exc
-    guard.closed = True
+    if closed or source.closed:
+        raise ClosedError("the pool is closed" if isinstance(source, Pool) and not closed else "connection is closed")
 
 
 def entered(scope: Scope | None) -> Scope:
@@ -325,15 +390,15 @@ def refuse_tx(scope: Scope | None) -> None:
         raise TransactionError("tx is open already, and ends with its block; tx.transaction() opens one inside of it")
 
 
-def refuse_close(guard: Guard, scope: Scope | None) -> None:
-    """Refuse to close a connection from inside of its own transaction.
+def refuse_close(source: Guard | Pool, scope: Scope | None) -> None:
+    """Refuse to close a database from inside of its own transaction.
 
     Raises:
         TransactionError: through `tx`, or by the owner of the open transaction.
     """
     if scope is not None:
         raise TransactionError("tx ends with its with block; close the Database that it came from")
-    if route(guard, None, thread_owner) is not None:
+    if route(source, None, thread_owner) is not None:
         raise TransactionError("a transaction is open on this connection; leave its with block before close()")
 
 

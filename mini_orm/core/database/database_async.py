@@ -6,34 +6,38 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ..._typing import RawParams
-from ...errors import TransactionError
+from ...errors import ClosedError, TransactionError
 from ..dialects import Dialect
 from ..dialects.base import Isolation, check_isolation
 from ..drivers import Result, driver_of
 from .database import (
     RETRIED,
     Operation,
-    close_now,
+    connection_of,
     described,
     dialect_for,
     entered,
-    new_guard,
     pauses,
+    pooled_dialect,
     refuse_close,
+    refuse_closed,
     refuse_tx,
 )
-from .executors import Executor, drive
+from .executors import drive
+from .guards import Guard, Runner, ThreadRunner, guard_of, thread_owner
+from .locks import Lock, ThreadHold
 from .ops_raw import raw, raw_all, raw_first
-from .transactions import Guard, Scope, route, thread_owner
-
-if TYPE_CHECKING:
-    from .tasks import PatientExecutor, TaskRunner
+from .pool import PoolConnector
+from .pooling import Pool, PoolLease
+from .registry import Registry
+from .transactions import Scope, route
 
 R = TypeVar("R")
 P = ParamSpec("P")
+_threads = ThreadRunner()
 
 
 class AsyncDatabase:
@@ -47,22 +51,32 @@ class AsyncDatabase:
         from .tasks import TaskRunner  # imports asyncio, which `import mini_orm` does not
 
         self._scope: Scope | None = None
-        self._runner: TaskRunner = TaskRunner()
+        self._closed = False
+        self._source: Guard | Pool
+        self._guard: Guard | None = None
+        self._runner: Runner = TaskRunner()
+        if isinstance(source, PoolConnector):
+            self._source = source._pool
+            self._dialect = pooled_dialect(self._source, dialect, joined, is_async=True)
+            return
         driver = driver_of(source)
         self._dialect = dialect_for(driver, dialect)
-        self._guard = new_guard(source, driver, joined, is_async=True)
+        self._source = self._guard = guard_of(source, driver, joined, self._runner)
+        self._runner = self._guard.runner
 
     @classmethod
     def _bound(cls, db: AsyncDatabase, scope: Scope) -> AsyncDatabase:
         bound = cls.__new__(cls)
         bound._scope = scope
+        bound._closed = False
         bound._dialect = db._dialect
         bound._runner = db._runner
+        bound._source = db._source
         bound._guard = scope.guard
         return bound
 
     def __repr__(self) -> str:
-        return f"AsyncDatabase({described(self._guard, self._scope)})"
+        return f"AsyncDatabase({described(self._source, self._scope, closed=self._closed)})"
 
     @property
     def dialect(self) -> Dialect:
@@ -72,22 +86,50 @@ class AsyncDatabase:
     @property
     def conn(self) -> Any:
         """Async twin of `Database.conn`."""
-        return None if self._guard.closed else self._guard.conn
+        return connection_of(self._source, self._scope, closed=self._closed)
+
+    @property
+    def _registry(self) -> Registry:
+        return self._source.registry
+
+    def _scope_here(self) -> Scope | None:
+        return route(self._source, self._scope, thread_owner)
+
+    def _hold(self, lock: Lock) -> ThreadHold:
+        return self._runner.hold(lock)
 
     async def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Async twin of `Database.run`."""
-        guard = self._guard
-        scope = route(guard, self._scope, thread_owner)
+        scope = route(self._source, self._scope, thread_owner)
+        guard = self._guard if scope is None else scope.guard
+        if guard is None:
+            return await self._run_pooled(operation, *args, **kwargs)
         hold = self._runner.hold(guard.lock if scope is None else scope.lock)
         try:
             await hold.acquire()
             if scope is None:
                 guard.check()
-                return await self._runner.perform(guard, _use(guard, operation, *args, **kwargs))
+                return await guard.runner.perform(guard, _use(guard, operation, *args, **kwargs))
             scope.check()
-            return await self._runner.perform(guard, operation(guard.executor, *args, **kwargs))
+            return await guard.runner.perform(guard, operation(guard.executor, *args, **kwargs))
         finally:
             hold.release()
+
+    async def _run_pooled(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        if self._closed:
+            raise ClosedError("connection is closed")
+        assert isinstance(self._source, Pool)
+        lease = PoolLease(self._source, self._runner)
+        try:
+            guard = await lease.acquire()
+            result = await guard.runner.perform(guard, _use(guard, operation, *args, **kwargs))
+            await lease.settle(quiet=False)
+            return result
+        except BaseException:
+            await lease.settle(quiet=True)
+            raise
+        finally:
+            lease.drop()
 
     def transaction(self, *, isolation: Isolation | None = None, read_only: bool = False) -> AsyncTransaction:
         """Async twin of `Database.transaction`."""
@@ -131,32 +173,43 @@ class AsyncDatabase:
         Raises:
             RuntimeError: the connection is an async one, or is in use.
         """
-        guard = self._guard
-        refuse_close(guard, self._scope)
+        refuse_close(self._source, self._scope)
+        if isinstance(self._source, Pool):
+            if close_pool and self._source.is_async:
+                raise RuntimeError("the connections of this pool are closed by coroutines; use await aclose()")
+            self._closed = True
+            if close_pool:
+                drive(self._source.close(_threads))
+            return
+        guard = self._source
         if guard.closed:
             return
         if not guard.driver.is_blocking:
             raise RuntimeError(f"a {guard.driver.name} connection is closed by a coroutine; use await aclose()")
-        if guard.lock.is_held:
+        if not guard.lock.free:
             raise TransactionError("an operation or a transaction is running; use await aclose(), which waits for it")
-        close_now(guard)
-        self._runner.stop()
+        guard.runner.close_blocking(guard)
 
     async def aclose(self, *, close_pool: bool = False) -> None:
-        """Close the connection, after whatever runs on it has ended. Twice is fine."""
-        guard = self._guard
-        refuse_close(guard, self._scope)
+        """Close the connection, after whatever runs on it has ended; let go of a pool. Twice is fine."""
+        refuse_close(self._source, self._scope)
+        if isinstance(self._source, Pool):
+            self._closed = True
+            if close_pool:
+                await self._source.close(self._runner)
+            return
+        guard = self._source
         hold = self._runner.hold(guard.lock)
         try:
             await hold.acquire()
             if not guard.closed:
-                await self._runner.close(guard)
+                await guard.runner.close(guard)
         finally:
             hold.release()
 
     async def __aenter__(self) -> AsyncDatabase:
         refuse_tx(self._scope)
-        self._guard.check()
+        refuse_closed(self._source, closed=self._closed)
         return self
 
     async def __aexit__(
@@ -179,8 +232,11 @@ class AsyncTransaction:
         db = self._db
         if self._scope is not None:
             raise TransactionError("a transaction can be entered once; call transaction() again")
-        parent = route(db._guard, db._scope, thread_owner)
-        scope = self._scope = Scope(db._runner, db._guard, parent, **self._options)  # type: ignore[arg-type]  # as given
+        parent = db._scope_here()
+        if db._closed:
+            raise ClosedError("connection is closed")
+        options: Any = self._options
+        scope = self._scope = Scope(db._source, db._runner, parent, **options)
         try:
             await scope.open()
             return AsyncDatabase._bound(db, scope)
@@ -203,7 +259,7 @@ class AsyncTransaction:
         # can't be waited for here, the next use of the connection does.
         scope: Scope | None = getattr(self, "_scope", None)
         if scope is not None and scope.is_open:
-            if self._db._runner.is_inline and threading.get_ident() == self._thread:
+            if scope.guard.runner.is_inline and threading.get_ident() == self._thread:
                 drive(scope.close(keep=False, wait=False))
             else:
                 scope.release()
@@ -216,7 +272,7 @@ def _may_wait(kind: type[BaseException] | None) -> bool:
 
 async def _use(guard: Guard, operation: Callable[..., Coroutine[Any, Any, R]], *args: Any, **kwargs: Any) -> R:
     """Run an operation as a use of its own, in the connection's thread."""
-    executor: Executor | PatientExecutor = guard.executor
+    executor = guard.executor
     try:
         executor.enter()
         return await operation(executor, *args, **kwargs)

@@ -16,7 +16,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from ..._typing import Params, RawParams, Row
@@ -30,6 +30,7 @@ from ...errors import (
 )
 from ..dialects import Dialect
 from ..drivers import Driver, Result
+from .registry import Registry
 
 log = logging.getLogger("mini_orm")
 R = TypeVar("R")
@@ -62,13 +63,20 @@ def drive(operation: Coroutine[Any, Any, R]) -> R:
 class Executor:
     """Runs statements on one connection of a blocking driver."""
 
-    def __init__(self, driver: Driver, conn: Any, dialect: Dialect, *, joined: bool = False) -> None:
+    def __init__(
+        self, driver: Driver, conn: Any, dialect: Dialect, registry: Registry, *, joined: bool = False
+    ) -> None:
         self.driver = driver
         self.conn = conn
         self.dialect = dialect
         self.blocks: list[Any] = []
+        self.registry = registry
         self.read_only = False
         self.broken: BaseException | None = None
+        #: The connection was found to be gone.
+        self.is_lost = False
+        #: SQL of the user's own ran, which may have left a transaction open, or the session changed.
+        self.is_touched = False
         self.cancelled = False
         self.is_declared_joined = joined
         self._errors = driver.errors
@@ -142,11 +150,54 @@ class Executor:
         self._holds_read_only = True  # before: an interrupt may fall between
         self._holds_read_only = self.driver.set_read_only(self._cursor, True)
 
+    def remember(self, models: Iterable[type]) -> None:
+        """Note that the schema of `models` is there: from the end of the open transaction on, if it commits."""
+        if self.blocks:
+            self.blocks[-1].made.update(models)
+        elif not self.in_transaction:
+            self.registry.ready.update(models)
+
     def give_up(self, reason: BaseException) -> None:
         """Never use the connection again."""
         self.broken = reason
         self.blocks.clear()
         self.read_only = False
+
+    # --- between two users of a pooled connection ---
+
+    def look(self) -> Any:
+        """Make the connection ready, and note what its session looks like, for `reset`."""
+        self.enter()
+        try:
+            return self.driver.session(self.conn, self._cursor)
+        except self._errors as exc:
+            raise self.error(exc, None) from exc
+        finally:
+            self.leave()
+
+    def undo(self) -> None:
+        """Roll back what is open on the connection, whoever opened it."""
+        try:
+            if self.in_transaction or not self.driver.supports_transaction_state:
+                cursor = self.driver.cursor(self.conn)
+                cursor.execute("ROLLBACK")
+                self._close_cursor(cursor)
+        except self._errors as exc:
+            raise self.error(exc, None) from exc
+        self.blocks.clear()
+        self.read_only = False
+        self.is_touched = False
+
+    def reset(self, session: Any) -> None:
+        """Make the session what it was when `look` saw it."""
+        try:
+            cursor = self.driver.cursor(self.conn)
+            self.driver.reset_session(self.conn, cursor, session)
+            self._close_cursor(cursor)
+        except self._errors as exc:
+            raise self.error(exc, None) from exc
+
+    # --- making ready ---
 
     def _settle(self, idle: bool) -> None:
         if not self._ready:
@@ -221,6 +272,8 @@ class Executor:
     def error(self, exc: BaseException, sql: str | None) -> DatabaseError:
         """Translate a driver's error."""
         ours, attributes = self.driver.classify(exc, self.conn)
+        if issubclass(ours, ConnectionLost):
+            self.is_lost = True
         return translated(ours, exc, sql=sql, **attributes)
 
     async def _send(
@@ -321,6 +374,7 @@ class Executor:
             raise QueryTypeError(f"SQL is text, got {type(sql).__name__}")
         # The text is the user's and may have values in it. Its cursor is its own: it may be the SQL of a model's code
         # that runs in the middle of an operation.
+        self.is_touched = True
         cursor = self.driver.cursor(self.conn)
         try:
             await self._send(sql, () if params is None else params, own=cursor)

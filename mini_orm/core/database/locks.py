@@ -1,4 +1,4 @@
-"""A lock that threads and tasks wait for in the order in which they came.
+"""A lock that threads and tasks wait for in the order in which they came; with a capacity, that many have it.
 
 Rules of this file:
 - Who has the lock is a `Hold`, an object of its own, and no thread: a transaction may be left in another thread than
@@ -13,19 +13,31 @@ import collections
 import threading
 from typing import Any
 
+from ...errors import ClosedError
+
 
 class Lock:
-    """The lock: whether it is held, in which thread, and who waits."""
+    """The lock: how many more may have it, which thread has it, and who waits."""
 
-    __slots__ = ("is_held", "mutex", "thread", "waiters")
+    __slots__ = ("free", "is_closed", "mutex", "thread", "waiters")
 
-    def __init__(self) -> None:
-        self.is_held = False
+    def __init__(self, capacity: int = 1) -> None:
+        self.free = capacity
+        self.is_closed = False
         # Re-entrant: the collector may drop a hold, which releases it, while its thread is in here. So nothing is
         # made, and nothing called, between a look at the state and its change.
         self.mutex = threading.RLock()
         self.thread: int | None = None
         self.waiters: collections.deque[Any] = collections.deque()
+
+    def close(self) -> None:
+        """Send everybody away who waits, now and later."""
+        with self.mutex:
+            self.is_closed = True
+            waiters = list(self.waiters)
+            self.waiters.clear()
+        for waiter in waiters:
+            waiter.wake()
 
 
 class ThreadHold:
@@ -40,11 +52,17 @@ class ThreadHold:
         self.is_nested = False
         self.thread: int | None = threading.get_ident()
 
-    def take(self) -> None:
-        """Wait for the lock, unless this thread has it already."""
+    def take(self, timeout: float | None = None) -> None:
+        """Wait for the lock, unless this thread has it already.
+
+        Raises:
+            TimeoutError: it was not free within `timeout` seconds.
+            ClosedError: the lock is closed.
+        """
         try:
             if self._queue():
-                self._turn.acquire()
+                self._turn.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+                self._waited()
         except BaseException:
             self._withdraw()
             raise
@@ -55,14 +73,17 @@ class ThreadHold:
         prepared = False
         while True:
             with lock.mutex:
-                if not lock.is_held:
-                    lock.is_held = self.is_had = True
+                if lock.free:
+                    lock.free -= 1
+                    self.is_had = True
                     lock.thread = self.thread
                     return False
                 if self.thread is not None and lock.thread == self.thread:
                     self.is_nested = True
                     return False
                 if prepared:
+                    if lock.is_closed:
+                        raise ClosedError("the pool is closed")
                     lock.waiters.append(self)
                     return True
             self._prepare()
@@ -73,9 +94,19 @@ class ThreadHold:
         self._turn = threading.Lock()
         self._turn.acquire()
 
-    async def acquire(self) -> None:
-        """Wait for the lock; never suspends."""
-        self.take()
+    def _waited(self) -> None:
+        """Look at what the wait came to."""
+        with self._lock.mutex:
+            if self.is_had:
+                return
+            is_closed = self._lock.is_closed
+        if is_closed:
+            raise ClosedError("the pool is closed")
+        raise TimeoutError
+
+    async def acquire(self, timeout: float | None = None) -> None:
+        """Wait for the lock as `take` does; never suspends."""
+        self.take(timeout)
 
     def wake(self) -> bool:
         """Let the thread go on; it has the lock."""
@@ -109,7 +140,7 @@ class ThreadHold:
                     return
                 waiter.is_had = False
             lock.thread = None
-            lock.is_held = False
+            lock.free += 1
 
     def __del__(self) -> None:
         if getattr(self, "is_had", False):  # not there if an interrupt fell into __init__

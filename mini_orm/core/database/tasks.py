@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,9 @@ from typing import Any, TypeVar
 from ..._typing import RawParams
 from ...errors import ConfigurationError, ConnectionLost
 from ..drivers import Result
-from .database import close_now
 from .executors import Executor, Stopped, drive, log
+from .guards import Guard, close_now, thread_owner
 from .locks import Lock, ThreadHold
-from .transactions import Guard, thread_owner
 
 R = TypeVar("R")
 #: Seconds that a cancelled operation gets to end before its connection is given up.
@@ -41,11 +41,15 @@ class TaskHold(ThreadHold):
         super().__init__(lock)
         self.thread = None  # a thread has many tasks, and none has what another one has
 
-    async def acquire(self) -> None:
-        """Wait for the lock."""
+    async def acquire(self, timeout: float | None = None) -> None:
+        """Wait for the lock, as `ThreadHold.take` does."""
         try:
             if self._queue():
-                await self._future
+                if timeout is None:
+                    await self._future
+                else:
+                    await asyncio.wait({self._future}, timeout=timeout)
+                self._waited()
         except BaseException:
             self._withdraw()
             raise
@@ -137,7 +141,9 @@ class InlineExecutor(PatientExecutor):
 
 
 class TaskRunner:
-    """Runs operations for one `AsyncDatabase`; finds out at the first use how its connection wants it."""
+    """Runs operations on one connection for asyncio; finds out at the first use how the connection wants it."""
+
+    is_async = True
 
     def __init__(self) -> None:
         self._worker: ThreadPoolExecutor | None = None
@@ -149,6 +155,9 @@ class TaskRunner:
     def is_inline(self) -> bool:
         """Whether operations run in the loop's own thread."""
         return self._chosen and self._hop is None
+
+    def fresh(self) -> TaskRunner:
+        return TaskRunner()
 
     def hold(self, lock: Lock) -> TaskHold:
         return TaskHold(lock)
@@ -179,7 +188,7 @@ class TaskRunner:
         hop = driver.hop(conn)
         worker: ThreadPoolExecutor | None = None
         if hop is None:
-            worker = ThreadPoolExecutor(1, thread_name_prefix="mini_orm")
+            worker = self._worker or _new_worker()
             loop_free = functools.partial(_run_in, worker)
             if await loop_free(functools.partial(driver.is_bound_elsewhere, conn)):
                 worker.shutdown(wait=False)
@@ -193,7 +202,9 @@ class TaskRunner:
                 hop = loop_free
         old = guard.executor
         if not isinstance(old, PatientExecutor):
-            guard.executor = executor_class(driver, old.conn, old.dialect, joined=old.is_declared_joined)
+            new = executor_class(driver, old.conn, old.dialect, old.registry, joined=old.is_declared_joined)
+            new.is_touched = old.is_touched
+            guard.executor = new
         self._thread = threading.get_ident()
         self._worker, self._hop, self._chosen = worker, hop, True
 
@@ -213,6 +224,26 @@ class TaskRunner:
             if executor.broken is None:  # else it may still run, and shall not go on
                 executor.resume()
 
+    async def connect(self, call: Callable[[], Any], *, in_loop: bool) -> Any:
+        """Open a connection. What blocks, or may block, does so in the worker that the connection then lives in."""
+        if in_loop:
+            return await call()
+        worker = self._worker = _new_worker()
+        conn = await _run_in(worker, call)
+        if inspect.isawaitable(conn):
+            self.stop()
+            conn = await conn
+        return conn
+
+    async def finish(self, work: Coroutine[Any, Any, R]) -> R:
+        """Let `work` come to its end; a cancelled caller waits for it, at most the grace period."""
+        task = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await _ended(task)
+            raise
+
     async def close(self, guard: Guard) -> None:
         """Close the connection, in the thread where it lives."""
         if not guard.driver.is_blocking:
@@ -220,6 +251,14 @@ class TaskRunner:
             guard.closed = True
         elif self._worker is not None:
             await _run_in(self._worker, functools.partial(close_now, guard))
+        else:
+            close_now(guard)
+        self.stop()
+
+    def close_blocking(self, guard: Guard) -> None:
+        """Close a blocking connection where it lives, and wait for that."""
+        if self._worker is not None:
+            self._worker.submit(close_now, guard).result()
         else:
             close_now(guard)
         self.stop()
@@ -283,6 +322,24 @@ class _Call:
 
 async def _run_in(worker: ThreadPoolExecutor, call: Callable[[], R]) -> R:
     return await asyncio.get_running_loop().run_in_executor(worker, call)
+
+
+def _new_worker() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="mini_orm")
+
+
+async def _ended(task: asyncio.Future[Any]) -> None:
+    """Wait for the end of a task, whatever else is cancelled meanwhile."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + GRACE
+    task.add_done_callback(_forget)
+    while not task.done() and loop.time() < deadline:
+        try:
+            await asyncio.wait({task}, timeout=deadline - loop.time())
+        except asyncio.CancelledError:
+            continue  # the first cancellation is raised when the work has ended
+    if not task.done():
+        log.error("what a cancelled call had begun did not end within %s s; it goes on alone", GRACE)
 
 
 async def _settled(executor: Executor, future: asyncio.Future[Any]) -> None:

@@ -14,17 +14,14 @@ Rules of this file:
 
 from __future__ import annotations
 
-import sys
-import threading
-import weakref
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
-from ...errors import ClosedError, ConfigurationError, DatabaseError, TransactionError
-from ..drivers import Driver
+from ...errors import DatabaseError, TransactionError
 from .executors import Executor, log
-from .locks import Lock, ThreadHold
+from .guards import IN_THE_MIDDLE, Guard, Lease, Runner, Source
+from .locks import Lock
 
 R = TypeVar("R")
 _open_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("mini_orm_open_scopes", default=())
@@ -33,7 +30,7 @@ _open_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("mini_orm_open_scopes",
 class Block:
     """A transaction, or a savepoint where there is one already, on an executor."""
 
-    __slots__ = ("_executor", "_is_certain", "_savepoint", "_state", "is_dropped")
+    __slots__ = ("_executor", "_is_certain", "_savepoint", "_state", "is_dropped", "made")
 
     @property
     def is_open(self) -> bool:
@@ -52,6 +49,8 @@ class Block:
         self._state = "new"
         #: Nobody will end it; what it stands in must not be committed.
         self.is_dropped = False
+        #: Models whose schema was made, or seen, inside.
+        self.made: set[type] = set()
 
     async def begin(self, isolation: str | None = None, *, read_only: bool = False) -> None:
         """Open the block; after an error, or an interrupt, `rollback` undoes what was done."""
@@ -84,6 +83,8 @@ class Block:
         self._is_certain = False
         await executor.command("COMMIT" if self._savepoint is None else f"RELEASE SAVEPOINT {self._savepoint}")
         self._finish()
+        if self.made and (executor.blocks or self._savepoint is None):  # else the user may yet roll it back
+            executor.remember(self.made)
 
     async def rollback(self) -> None:
         """Undo the block, if there is something to undo. A failure is logged, and breaks the connection."""
@@ -148,83 +149,13 @@ async def atomic(executor: Executor, work: Callable[[], Awaitable[R]]) -> R:
     return result
 
 
-class Runner(Protocol):
-    """How one face runs an operation: at once, or in another thread."""
-
-    def hold(self, lock: Lock) -> ThreadHold:
-        """Make a claim on a lock, of the kind that this face waits with."""
-        ...
-
-    async def perform(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
-        """Run an operation on the guard's executor."""
-        ...
-
-    def owner(self) -> object:
-        """Return who runs now."""
-        ...
-
-
-class Guard:
-    """One connection under mini_orm's care. All databases on the same connection share it."""
-
-    __slots__ = ("__weakref__", "closed", "conn", "driver", "executor", "in_use", "is_async", "lock", "scope")
-
-    def __init__(self, driver: Driver, conn: Any, executor: Executor, *, is_async: bool) -> None:
-        self.driver = driver
-        self.conn = conn
-        self.executor = executor
-        self.is_async = is_async
-        self.lock = Lock()
-        self.scope: Scope | None = None
-        self.in_use = False
-        self.closed = False
-
-    def check(self) -> None:
-        """Refuse a connection that is closed, or whose transaction is another task's of this very thread.
-
-        Raises:
-            ClosedError: after `close()`.
-            TransactionError: waiting would never end.
-        """
-        if self.closed:
-            raise ClosedError("connection is closed")
-        if self.scope is not None:
-            raise TransactionError(
-                "another task of this thread has a transaction open on this connection, and a blocking database can't "
-                "wait for it; use its tx, an AsyncDatabase, or a connection of your own"
-            )
-
-
-_guards: weakref.WeakValueDictionary[int, Guard] = weakref.WeakValueDictionary()
-_guards_lock = threading.Lock()
-
-
-def guard_of(conn: Any, make: Callable[[], Guard]) -> Guard:
-    """Return the guard of a connection: the same for every database on it.
-
-    Raises:
-        ConfigurationError: a database of the other face uses the connection.
-    """
-    with _guards_lock:
-        made = make()
-        found = _guards.get(id(conn))
-        if found is None or found.conn is not conn:
-            _guards[id(conn)] = found = made
-        elif found.is_async != made.is_async:
-            message = "this connection is used by a database of the other face; a connection is either sync or async"
-            raise ConfigurationError(message)
-        if made.executor.is_declared_joined:
-            found.executor.is_declared_joined = True
-        return found
-
-
 class Scope:
-    """A transaction that the user opened, from the lock it waits for to the lock it gives back."""
+    """A transaction that the user opened, from the connection it waits for to the connection it gives back."""
 
     def __init__(
         self,
+        source: Source,
         runner: Runner,
-        guard: Guard,
         parent: Scope | None,
         *,
         isolation: str | None = None,
@@ -233,21 +164,28 @@ class Scope:
     ) -> None:
         if outermost and parent is not None:
             raise TransactionError("run_in_transaction can't run inside a transaction, which it could not repeat")
-        self.guard = guard
+        self.source = source
         self.parent = parent
         self.child: Scope | None = None
         self.lock = Lock()
         self.owner: object = None
         self.is_open = False
         self.isolation = isolation
+        self._guard: Guard | None = None
         self._runner = runner
-        self._hold = runner.hold(guard.lock if parent is None else parent.lock)
+        self._lease: Lease = source.lease(runner) if parent is None else _ParentLease(parent, runner)
         self._read_only = read_only
         self._was_read_only = False
         self._outermost = outermost
         self._entered = False
         # Made in `_begin`: the first use of a connection may choose another executor.
         self._block: Block | None = None
+
+    @property
+    def guard(self) -> Guard:
+        """The connection that it is on, once it has one."""
+        assert self._guard is not None
+        return self._guard
 
     def is_inside(self, scope: Scope | None) -> bool:
         """Whether this scope stands somewhere inside `scope` (`None`: the connection)."""
@@ -276,16 +214,13 @@ class Scope:
         parent = self.parent
         if parent is not None and self.isolation is not None and self.isolation != parent.isolation:
             raise TransactionError("a nested transaction can't have an isolation level of its own")
-        await self._hold.acquire()
-        if self._hold.is_nested and (self.guard.in_use if parent is None else parent.child is None):
-            raise TransactionError("a transaction can't begin in the middle of an operation on the same connection")
-        (self.guard if parent is None else parent).check()
+        guard = self._guard = await self._lease.acquire()
         self.owner = self._runner.owner()
         if parent is None:
-            self.guard.scope = self
+            guard.scope = self
         else:
             parent.child = self
-        await self._runner.perform(self.guard, self._begin())
+        await guard.runner.perform(guard, self._begin())
         self.is_open = True
         _open_scopes.set((*_open_scopes.get(), self))
 
@@ -319,20 +254,31 @@ class Scope:
         while innermost.child is not None:
             innermost = innermost.child
         inside = self._runner.hold(innermost.lock)
+        ended = False
         try:
             if self._block is not None or self._entered:
                 if wait:
                     await inside.acquire()
-                await self._runner.perform(self.guard, self._end(keep=keep))
+                await self.guard.runner.perform(self.guard, self._end(keep=keep))
+            ended = keep
         except DatabaseError as exc:
             if self._block is not None:  # the connection is gone, and `_end` was never reached
                 self.guard.executor.give_up(exc)
                 self._block, self._entered = None, False
             raise
         finally:
-            if self._block is None and not self._entered:
-                self.release()
-            inside.release()
+            try:
+                if self._block is None and not self._entered:
+                    await self._give_back(quiet=not ended)
+            finally:
+                inside.release()
+
+    async def _give_back(self, *, quiet: bool) -> None:
+        try:
+            if self._guard is not None:
+                await self._lease.settle(quiet=quiet)
+        finally:
+            self.release()
 
     async def _end(self, *, keep: bool) -> None:
         block = self._block
@@ -361,22 +307,45 @@ class Scope:
             ended.is_open = False
             ended = ended.child
         if self.parent is None:
-            if self.guard.scope is self:
-                self.guard.scope = None
+            if self._guard is not None and self._guard.scope is self:
+                self._guard.scope = None
         elif self.parent.child is self:
             self.parent.child = None
         _open_scopes.set(tuple(scope for scope in _open_scopes.get() if scope is not self))
+        self._lease.drop()
+
+
+class _ParentLease:
+    """A nested transaction's claim on the one around it: on the lock inside."""
+
+    __slots__ = ("_hold", "_parent")
+
+    def __init__(self, parent: Scope, runner: Runner) -> None:
+        self._parent = parent
+        self._hold = runner.hold(parent.lock)
+
+    async def acquire(self) -> Guard:
+        await self._hold.acquire()
+        if self._hold.is_nested and self._parent.child is None:
+            raise TransactionError(IN_THE_MIDDLE)
+        self._parent.check()
+        return self._parent.guard
+
+    async def settle(self, *, quiet: bool) -> None:
+        """Do nothing: the transaction around goes on."""
+
+    def drop(self) -> None:
         self._hold.release()
 
 
-def route(guard: Guard, handle: Scope | None, owner: Callable[[], object]) -> Scope | None:
-    """Find the transaction that a call through `handle` (`None`: the database itself) belongs to.
+def route(source: Source, handle: Scope | None, owner: Callable[[], object]) -> Scope | None:
+    """Find the transaction of a source that a call through `handle` (`None`: the database itself) belongs to.
 
     Raises:
         TransactionError: the caller inherited the transaction of another task or thread.
     """
     for scope in reversed(_open_scopes.get()):
-        if scope.guard is guard and scope.is_open and scope.is_inside(handle):
+        if scope.source is source and scope.is_open and scope.is_inside(handle):
             if scope.owner == owner():
                 return scope
             raise TransactionError(
@@ -385,15 +354,3 @@ def route(guard: Guard, handle: Scope | None, owner: Callable[[], object]) -> Sc
                 "on Python 3.11 wait_for do; for a time limit use asyncio.timeout, which stays in the task"
             )
     return handle
-
-
-def thread_owner() -> object:
-    """Return who runs now: the thread, and the task in it if there is one."""
-    asyncio = sys.modules.get("asyncio")
-    task = None
-    if asyncio is not None:
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # no loop runs in this thread
-            task = None
-    return threading.get_ident(), task

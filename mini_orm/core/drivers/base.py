@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from ..._typing import Row
@@ -136,6 +136,24 @@ class Driver(ABC):
         return False
 
     @abstractmethod
+    def session(self, conn: Any, cursor: Any) -> Any:
+        """Return what of the session a user may change, for `reset_session` to put back."""
+
+    @abstractmethod
+    def reset_session(self, conn: Any, cursor: Any, session: Any) -> None:
+        """Put back what `session` returned."""
+
+    @abstractmethod
+    def refuse_pool(
+        self, connect: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, check_threads: bool
+    ) -> None:
+        """Refuse to open several connections so.
+
+        Raises:
+            ValueError: they would not be connections to one database, or not be fit for several threads.
+        """
+
+    @abstractmethod
     def interrupt(self, conn: Any) -> None:
         """Interrupt the statement that runs, from any thread."""
 
@@ -170,6 +188,15 @@ class Driver(ABC):
             raise ConfigurationError(f"a {self.name} connection speaks {own}, not {dialect.name or type(dialect)}")
 
 
+def _driver(root: str, name: str) -> Driver | None:
+    found = _DRIVERS.get((root, name))
+    if found is None:
+        return None
+    module = importlib.import_module(f"{__package__}.{found[0]}")
+    driver: Driver = getattr(module, found[1])()
+    return driver
+
+
 def driver_of(conn: Any) -> Driver:
     """Find the driver of a connection by its class, subclasses included.
 
@@ -177,11 +204,21 @@ def driver_of(conn: Any) -> Driver:
         ConfigurationError: it is no connection that mini_orm knows.
     """
     for base in type(conn).__mro__:
-        found = _DRIVERS.get((base.__module__.partition(".")[0], base.__name__))
+        found = _driver(base.__module__.partition(".")[0], base.__name__)
         if found is not None:
-            module = importlib.import_module(f"{__package__}.{found[0]}")
-            driver: Driver = getattr(module, found[1])()
-            return driver
+            return found
     hint = "; open it first, for example sqlite3.connect(path)" if isinstance(conn, str | bytes) else ""
     known = sorted({package for package, _ in _DRIVERS})
     raise ConfigurationError(f"a database needs a connection of {' or '.join(known)}, got {type(conn).__name__}{hint}")
+
+
+def driver_of_connect(connect: Callable[..., Any]) -> Driver | None:
+    """Find the driver whose connections a function opens: its package's own `connect`, or a connection's class."""
+    if isinstance(connect, type):
+        bases = ((base.__module__.partition(".")[0], base.__name__) for base in connect.__mro__)
+        return next((found for found in (_driver(*base) for base in bases) if found is not None), None)
+    if getattr(connect, "__name__", None) != "connect":
+        return None
+    # sqlite3.connect says that it is of _sqlite3.
+    root = (getattr(connect, "__module__", None) or "").partition(".")[0].lstrip("_")
+    return _driver(root, "Connection")

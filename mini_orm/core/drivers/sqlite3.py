@@ -11,9 +11,10 @@ Rules of this file:
 from __future__ import annotations
 
 import functools
+import os
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Any, ClassVar
 
@@ -56,6 +57,18 @@ _CLASSES: dict[int, type[DatabaseError]] = {
     21: ProgrammingError,  # SQLITE_MISUSE
     25: ProgrammingError,  # SQLITE_RANGE
 }
+#: What a user may set on a connection, and mini_orm relies on: all cheap to read and to set.
+_SESSION = ("foreign_keys", "query_only", "busy_timeout", "ignore_check_constraints", "recursive_triggers")
+_CONNECT_ARGUMENTS = (
+    "database",
+    "timeout",
+    "detect_types",
+    "isolation_level",
+    "check_same_thread",
+    "factory",
+    "cached_statements",
+    "uri",
+)
 _FAILED = re.compile(r"(UNIQUE|NOT NULL|CHECK) constraint failed: (.*)", re.DOTALL)
 # Python's own converters, and whose types mini_orm declares columns with.
 _DECLARED = {word.partition("(")[0].upper() for word in SQLiteDialect.types.values()}
@@ -158,10 +171,12 @@ class Sqlite3Driver(Driver):
         # SQLite ignores it inside a transaction. Source: https://www.sqlite.org/pragma.html#pragma_foreign_keys
         conn.execute("PRAGMA foreign_keys = ON")
 
-    def classify(self, exc: BaseException, conn: sqlite3.Connection) -> tuple[type[DatabaseError], dict[str, Any]]:
+    def classify(
+        self, exc: BaseException, conn: sqlite3.Connection | None
+    ) -> tuple[type[DatabaseError], dict[str, Any]]:
         code = getattr(exc, "sqlite_errorcode", None)
         if code is None:
-            if _is_closed(conn):
+            if conn is not None and _is_closed(conn):
                 return ConnectionLost, {}
             return (ProgrammingError, {}) if isinstance(exc, sqlite3.Error | sqlite3.Warning) else (DataError, {})
         ours = _CLASSES.get(code) or _CLASSES.get(code & 0xFF) or OperationalError
@@ -184,6 +199,30 @@ class Sqlite3Driver(Driver):
         cursor.execute(f"PRAGMA query_only = {int(on)}").fetchall()
         return bool(was_on) is not on
 
+    def session(self, conn: sqlite3.Connection, cursor: sqlite3.Cursor) -> Any:
+        pragmas = [(name, cursor.execute(f"PRAGMA {name}").fetchone()[0]) for name in _SESSION]
+        return pragmas, conn.isolation_level, conn.row_factory, conn.text_factory
+
+    def reset_session(self, conn: sqlite3.Connection, cursor: sqlite3.Cursor, session: Any) -> None:
+        pragmas, conn.isolation_level, conn.row_factory, conn.text_factory = session
+        for name, value in pragmas:
+            cursor.execute(f"PRAGMA {name} = {value}").fetchall()
+
+    def refuse_pool(
+        self, connect: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, check_threads: bool
+    ) -> None:
+        given = dict(zip(_CONNECT_ARGUMENTS, args, strict=False)) | dict(kwargs)
+        if _is_private(given.get("database", "?"), uri=bool(given.get("uri"))):
+            raise ValueError(
+                "each connection to a private SQLite memory database has a database of its own; pool a file, or "
+                "'file:name?mode=memory&cache=shared' with uri=True, or set max_size=1"
+            )
+        if check_threads and self.is_blocking and given.get("check_same_thread", True):
+            raise ValueError(
+                "a pool hands sqlite3 connections from thread to thread; connect with check_same_thread=False, or set "
+                "max_size=1 (enforce_sqlite_thread_check=False turns this check off)"
+            )
+
     def interrupt(self, conn: sqlite3.Connection) -> None:
         try:
             conn.interrupt()
@@ -199,6 +238,21 @@ class Sqlite3Driver(Driver):
 
     def set_busy_timeout(self, cursor: sqlite3.Cursor, seconds: float) -> None:
         cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}").fetchall()
+
+
+def _is_private(database: Any, *, uri: bool) -> bool:
+    """Tell whether nobody else can open the same database."""
+    import urllib.parse  # not needed for anything else, and not free to import
+
+    name = os.fsdecode(database) if isinstance(database, str | bytes | os.PathLike) else "?"
+    if not uri or not name.startswith("file:"):
+        return name in ("", ":memory:")
+    parts = urllib.parse.urlsplit(name)
+    options = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
+    path = urllib.parse.unquote(parts.path)
+    if path == ":memory:" or options.get("mode") == "memory":
+        return options.get("cache") != "shared"
+    return not path
 
 
 def _is_closed(conn: sqlite3.Connection) -> bool:
