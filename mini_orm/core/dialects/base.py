@@ -13,10 +13,18 @@ from typing import Any, ClassVar, Literal
 from ...errors import ModelError
 from ..columns import ColumnType
 from ..models import ColumnMeta
+from .declared import DeclaredType, normal_default, read_type
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 ISOLATIONS: tuple[str, ...] = ("read committed", "repeatable read", "serializable")
+#: How a live type fits a model's: as well as any, well enough, or not.
+Fit = Literal["same", "logged", "conflict"]
 Match = Literal["LIKE", "ILIKE", "CONTAINS", "STARTSWITH", "ENDSWITH", "LONG STARTSWITH", "LONG ENDSWITH"]
+# Text that holds what another type would hold, too.
+_TEXTS: Mapping[str, tuple[DeclaredType, ...]] = {
+    "json": (DeclaredType("TEXT"),),
+    "uuid": (DeclaredType("TEXT"), DeclaredType("VARCHAR", (36,)), DeclaredType("CHAR", (36,))),
+}
 
 
 class Dialect:
@@ -38,6 +46,15 @@ class Dialect:
     last_key_sql: ClassVar[str] = ""
     #: Asks which table has the index of a name, where such names are the whole database's.
     index_table_sql: ClassVar[str] = ""
+    #: What asks for a live schema; each takes the table's name, and the rows are the same for all databases (see
+    #: schema/inspect.py). Empty: a live schema can't be read.
+    table_kind_sql: ClassVar[str] = ""
+    columns_sql: ClassVar[str] = ""
+    indexes_sql: ClassVar[str] = ""
+    foreign_keys_sql: ClassVar[str] = ""
+    referrers_sql: ClassVar[str] = ""
+    #: Other names of types -> what they stand for.
+    type_names: ClassVar[Mapping[str, DeclaredType]] = {}
     #: The longest text that STARTSWITH and ENDSWITH look for as a pattern, in characters; `None`: any.
     max_pattern: ClassVar[int | None] = None
     #: The most values that one statement may bind.
@@ -102,13 +119,18 @@ class Dialect:
             ModelError: the column has a `db_type` that does not speak of this database, and nothing else.
         """
         kind = column.type
-        if isinstance(kind.db_type, str):
-            return kind.db_type
-        if kind.db_type is not None and self.name in kind.db_type:
-            return kind.db_type[self.name]
+        stated = self.stated_type(kind)
+        if stated is not None:
+            return stated
         if kind.kind not in self.types:
             raise ModelError(f"the field {column.name!r} has a db_type, but none for {self.name!r}", field=column.name)
         return self._sized(kind, self.types[kind.kind], keyed)
+
+    def stated_type(self, kind: ColumnType) -> str | None:
+        """Return the type that the model's `db_type` states for this database; `None` where it states none."""
+        if kind.db_type is None or isinstance(kind.db_type, str):
+            return kind.db_type
+        return kind.db_type.get(self.name)
 
     def _sized(self, kind: ColumnType, default: str, keyed: bool) -> str:
         if kind.kind == "str" and kind.max_length is not None:
@@ -120,8 +142,38 @@ class Dialect:
         return default
 
     def default(self, text: str, kind: ColumnType) -> str:
-        """Return the DEFAULT clause of a column."""
-        return f"DEFAULT {text}"
+        """Return the default of a column, as it stands behind DEFAULT."""
+        return text
+
+    # --- live schema ---
+
+    def fold(self, name: str) -> str:
+        """Return what all spellings of a name have in common that are one name for the database."""
+        return name
+
+    def compare_types(self, kind: ColumnType, wanted: str, live: str) -> Fit:
+        """Say how a live type fits a column whose own type is `wanted`."""
+        ours, theirs = read_type(wanted, self.type_names), read_type(live, self.type_names)
+        if ours == theirs:
+            return "same"
+        is_narrower = (ours.family, ours.sizes) == (theirs.family, theirs.sizes)
+        return "logged" if is_narrower or theirs in _TEXTS.get(kind.kind, ()) else "conflict"
+
+    def normal_default(self, text: str | None) -> str | None:
+        """Write a default so that equal ones have one text; `None`: there is none."""
+        return normal_default(text)
+
+    def literal(self, value: Any) -> str | None:
+        """Write a value that a codec has encoded as SQL; `None` where it has no literal."""
+        return None
+
+    def refusal_to_add(self, column: ColumnMeta, default: str | None) -> str | None:
+        """Say why a column can't be added to a table that has rows; `None` where it can."""
+        return None
+
+    def drop_index(self, index: str, table: str) -> str:
+        """Spell DROP INDEX."""
+        return f"DROP INDEX {index}"
 
     # --- queries ---
 

@@ -78,7 +78,10 @@ class MySQLDialect(Dialect):
         return super()._sized(kind, default, keyed)
 
     def default(self, text: str, kind: ColumnType) -> str:
-        return f"DEFAULT ({text})"
+        return f"({text})"
+
+    def drop_index(self, index: str, table: str) -> str:
+        return f"DROP INDEX {index} ON {table}"
 
     def match(self, op: Match, column: str, mark: str) -> str:
         if op == "ILIKE":

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
+import string
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -21,10 +23,13 @@ from ...errors import ModelError
 from ..codecs import make_codec
 from ..columns import ColumnType
 from ..json_values import Refused
+from ..models import ColumnMeta
 from .base import Dialect, Match
+from .declared import DeclaredType
 
 _DECIMAL_FUNCTIONS = {"+": "mini_orm_decimal_add", "-": "mini_orm_decimal_sub", "*": "mini_orm_decimal_mul"}
 _ORDERING = ("<", "<=", ">", ">=", "BETWEEN", "ORDER")
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class SQLiteDialect(Dialect):
@@ -45,6 +50,42 @@ class SQLiteDialect(Dialect):
     )
     last_key_sql = "SELECT seq FROM sqlite_sequence WHERE name = ? COLLATE NOCASE"
     index_table_sql = "SELECT tbl_name FROM sqlite_master WHERE type = 'index' AND name = ? COLLATE NOCASE"
+    # A temporary table hides one of the same name. Source: https://www.sqlite.org/lang_naming.html
+    table_kind_sql = (
+        "SELECT CASE WHEN found.sql LIKE 'CREATE VIRTUAL TABLE%' THEN 'virtual ' ELSE '' END || found.kind "
+        "FROM (SELECT ? AS name) AS asked JOIN ("
+        "SELECT name, 'temporary ' || type AS kind, sql FROM sqlite_temp_master WHERE type <> 'trigger' UNION ALL "
+        "SELECT name, type, sql FROM sqlite_master WHERE type <> 'trigger'"
+        ") AS found ON found.name = asked.name COLLATE NOCASE LIMIT 1"
+    )
+    # Only the table's own rowid is filled in by itself, and then the key needs no index.
+    # Source: https://www.sqlite.org/lang_createtable.html#rowid
+    columns_sql = (
+        'SELECT c.name, c.type, c."notnull" = 0, c.dflt_value, c.pk, c.hidden IN (2, 3), '
+        "c.pk = 1 AND NOT EXISTS (SELECT 1 FROM pragma_index_list(asked.name, 'main') WHERE origin = 'pk') "
+        "FROM (SELECT ? AS name) AS asked JOIN pragma_table_xinfo(asked.name, 'main') AS c ORDER BY c.cid"
+    )
+    # A column's own collation is its index's, too, and no pragma tells it; so a collation counts as the index's own
+    # only in a table that has none.
+    indexes_sql = (
+        'SELECT i.name, i."unique", i.origin <> \'c\', i.partial = 0 AND x.cid >= 0 AND x."desc" = 0 '
+        "AND (x.coll = 'BINARY' OR t.sql LIKE '%COLLATE%'), x.name "
+        "FROM sqlite_master AS t JOIN pragma_index_list(t.name, 'main') AS i "
+        "JOIN pragma_index_xinfo(i.name, 'main') AS x "
+        "WHERE t.type = 'table' AND t.name = ? COLLATE NOCASE AND x.\"key\" ORDER BY i.name, x.seqno"
+    )
+    # A foreign key that names no columns refers to the key.
+    foreign_keys_sql = (
+        'SELECT f.id, f."from", f."table", coalesce(f."to", '
+        "(SELECT p.name FROM pragma_table_xinfo(f.\"table\", 'main') AS p WHERE p.pk = f.seq + 1)), f.on_delete "
+        "FROM (SELECT ? AS name) AS asked JOIN pragma_foreign_key_list(asked.name, 'main') AS f ORDER BY f.id, f.seq"
+    )
+    referrers_sql = (
+        'SELECT t.name, f.id, f."from" '
+        "FROM (SELECT ? AS name) AS asked JOIN sqlite_master AS t JOIN pragma_foreign_key_list(t.name, 'main') AS f "
+        "WHERE t.type = 'table' AND f.\"table\" = asked.name COLLATE NOCASE AND t.name <> asked.name COLLATE NOCASE "
+        "ORDER BY t.name, f.id, f.seq"
+    )
     # SQLITE_MAX_LIKE_PATTERN_LENGTH is 50,000; a character of GLOB may take 3, and 4 bytes each.
     max_pattern = 4000
     types: ClassVar[Mapping[str, str]] = {
@@ -61,6 +102,20 @@ class SQLiteDialect(Dialect):
         "timedelta": "DURATION_INTEGER",
         "uuid": "UUID_TEXT",
         "json": "JSON_TEXT",
+    }
+    # Every integer has 64 bits here, whatever its type is called; a narrower name still says what others may rely on.
+    type_names: ClassVar[Mapping[str, DeclaredType]] = {
+        **dict.fromkeys(("INTEGER", "INT", "BIGINT", "INT8"), DeclaredType("INTEGER", width=8)),
+        "INT4": DeclaredType("INTEGER", width=4),
+        "MEDIUMINT": DeclaredType("INTEGER", width=3),
+        **dict.fromkeys(("SMALLINT", "INT2"), DeclaredType("INTEGER", width=2)),
+        "TINYINT": DeclaredType("INTEGER", width=1),
+        **dict.fromkeys(("BOOL", "TINYINT(1)"), DeclaredType("BOOLEAN")),
+        **dict.fromkeys(("REAL", "DOUBLE", "DOUBLE PRECISION", "FLOAT", "FLOAT8"), DeclaredType("REAL", width=8)),
+        "FLOAT4": DeclaredType("REAL", width=4),
+        "CLOB": DeclaredType("TEXT"),
+        "CHARACTER VARYING": DeclaredType("VARCHAR"),
+        "CHARACTER": DeclaredType("CHAR"),
     }
     forms: ClassVar[Mapping[str, str]] = {
         "bool": "int",
@@ -81,7 +136,29 @@ class SQLiteDialect(Dialect):
         return super()._sized(kind, default, keyed)
 
     def default(self, text: str, kind: ColumnType) -> str:
-        return f"DEFAULT ({_stored_default(text, kind)})"
+        return f"({_stored_default(text, kind)})"
+
+    def fold(self, name: str) -> str:
+        return name.translate(_LOWER)  # SQLite knows the case of ASCII only
+
+    def literal(self, value: Any) -> str | None:
+        if isinstance(value, str):
+            return _quoted(value) if "\0" not in value else None
+        if isinstance(value, bytes):
+            return f"x'{value.hex()}'"
+        if isinstance(value, int):
+            return str(int(value))
+        if isinstance(value, float) and not math.isnan(value):
+            return repr(value) if math.isfinite(value) else f"{value:+.0f}".replace("inf", "9e999")
+        return None
+
+    def refusal_to_add(self, column: ColumnMeta, default: str | None) -> str | None:
+        # Source: https://www.sqlite.org/lang_altertable.html#alter_table_add_column
+        if default is None:
+            return None
+        if column.fk is not None:
+            return "SQLite adds no column that has both a foreign key and a default"
+        return None if _is_constant(default) else "SQLite adds no column whose default is an expression"
 
     def match(self, op: Match, column: str, mark: str) -> str:
         if op == "LIKE":
@@ -176,4 +253,21 @@ def _stored_default(text: str, kind: ColumnType) -> str:
         stored = codec.encode(codec.decode(written))
     except (Refused, ValueError, ArithmeticError, TypeError) as exc:
         raise ModelError(f"the server_default is no {kind.python_type}: {type(exc).__name__}") from exc
-    return "'" + str(stored).replace("'", "''") + "'"
+    return _quoted(str(stored))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+_CONSTANT = re.compile(
+    r"""'(?:[^']|'')*'|x'[0-9a-f]*'|0x[0-9a-f]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|true|false|null""", re.IGNORECASE
+)
+
+
+def _is_constant(default: str) -> bool:
+    """Whether a default is a literal, with signs and parentheses around it."""
+    plain = default.strip()
+    while plain[:1] in ("+", "-") or (plain.startswith("(") and plain.endswith(")")):
+        plain = (plain[1:-1] if plain.startswith("(") else plain[1:]).strip()
+    return _CONSTANT.fullmatch(plain) is not None

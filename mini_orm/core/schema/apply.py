@@ -31,14 +31,14 @@ def apply_schema(db: Database, model: type | Iterable[type], *, if_not_exists: b
         SchemaError: two tables or indexes have one name.
         ProgrammingError: a table or an index exists already.
     """
-    return db.run(apply, db.dialect, _models(model), if_not_exists)
+    return db.run(apply, db.dialect, models_in_order(model, "apply_schema"), if_not_exists)
 
 
 async def apply_schema_async(
     db: AsyncDatabase, model: type | Iterable[type], *, if_not_exists: bool = False
 ) -> list[str]:
     """Async twin of `apply_schema`."""
-    return await db.run(apply, db.dialect, _models(model), if_not_exists)
+    return await db.run(apply, db.dialect, models_in_order(model, "apply_schema"), if_not_exists)
 
 
 async def apply(executor: Executor, dialect: Dialect, models: list[type], if_not_exists: bool) -> list[str]:
@@ -46,7 +46,7 @@ async def apply(executor: Executor, dialect: Dialect, models: list[type], if_not
     statements = [sql for cls in models for sql in create_schema_sql(cls, dialect, if_not_exists=if_not_exists)]
     if not statements:
         return []
-    _refuse_clashes(models)
+    refuse_clashes(models)
 
     # The transaction is the lock: on SQLite it is the only writer from its start.
     async def run_all() -> None:
@@ -59,8 +59,12 @@ async def apply(executor: Executor, dialect: Dialect, models: list[type], if_not
     return statements
 
 
-def _refuse_clashes(models: list[type]) -> None:
-    """Refuse two tables, or two indexes, of one name."""
+def refuse_clashes(models: list[type]) -> None:
+    """Refuse two tables, or two indexes, of one name.
+
+    Raises:
+        SchemaError: names the models.
+    """
     tables: dict[str, str] = {}
     indexes: dict[str, str] = {}
     for meta in map(model_meta, models):
@@ -78,15 +82,20 @@ async def _refuse_taken(executor: Executor, dialect: Dialect, models: list[type]
     for meta in map(model_meta, models):
         for index in meta.indexes:
             row = await executor.fetch_one(dialect.index_table_sql, [index.name])
-            if row is not None and row[0].lower() != meta.table.lower():
+            if row is not None and dialect.fold(row[0]) != dialect.fold(meta.table):
                 raise SchemaError(
                     f"{meta.name}: the table {row[0]!r} has an index {index.name!r} already; name this one"
                 )
 
 
-def _models(model: type | Iterable[type]) -> list[type]:
+def models_in_order(model: type | Iterable[type], verb: str) -> list[type]:
+    """Return the models that a call of `verb` was given, in the order of their foreign keys.
+
+    Raises:
+        ModelError: it is no model, or one of them is none.
+    """
     if isinstance(model, type):
         return in_key_order([model])
     if not isinstance(model, Iterable):
-        raise ModelError(f"apply_schema takes a model or a sequence of models, got {type(model).__name__}")
+        raise ModelError(f"{verb} takes a model or a sequence of models, got {type(model).__name__}")
     return in_key_order(model)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ...errors import ModelError
 from ..dialects import Dialect
-from ..models import ColumnMeta, IndexMeta, IndexSpec, ModelMeta, index_meta, model_meta
+from ..models import ColumnMeta, ForeignKey, IndexMeta, IndexSpec, ModelMeta, index_meta, model_meta
 
 
 def create_table_sql(cls: type, dialect: Dialect, *, if_not_exists: bool = False) -> str:
@@ -41,13 +41,13 @@ def create_index_sql(
     if not isinstance(column, str):
         raise ModelError(f"{meta.name}: the column of an index is a field's name, not {type(column).__name__}")
     index = index_meta(cls, meta.table, meta.by_name, IndexSpec((column,), unique, name))
-    return _index(meta, index, dialect, if_not_exists)
+    return index_sql(meta, index, dialect, if_not_exists=if_not_exists)
 
 
 def create_indexes_sql(cls: type, dialect: Dialect, *, if_not_exists: bool = False) -> list[str]:
     """Return the CREATE INDEX statements of a model: fields first, then `__indexes__`, each once."""
     meta = model_meta(cls)
-    return [_index(meta, index, dialect, if_not_exists) for index in meta.indexes]
+    return [index_sql(meta, index, dialect, if_not_exists=if_not_exists) for index in meta.indexes]
 
 
 def create_schema_sql(cls: type, dialect: Dialect, *, if_not_exists: bool = False) -> list[str]:
@@ -87,51 +87,79 @@ def in_key_order(models: Iterable[type]) -> list[type]:
     return list(ordered)
 
 
+def add_column_sql(meta: ModelMeta, column: ColumnMeta, dialect: Dialect, default: str | None) -> str:
+    """Return the ALTER TABLE that adds a column, with its foreign key and this default."""
+    parts = [f"ALTER TABLE {dialect.quote(meta.table)} ADD COLUMN {_column(meta, column, dialect, default)}"]
+    if column.fk is not None:
+        parts.append(_reference(column.fk, dialect))
+    return " ".join(parts)
+
+
+def index_sql(meta: ModelMeta, index: IndexMeta, dialect: Dialect, *, if_not_exists: bool = False) -> str:
+    """Return the CREATE INDEX of one index of a model."""
+    start = "CREATE UNIQUE INDEX" if index.unique else "CREATE INDEX"
+    if if_not_exists and dialect.supports_index_if_not_exists:
+        start += " IF NOT EXISTS"
+    return f"{start} {dialect.quote(index.name)} ON {dialect.quote(meta.table)} ({_names(index.columns, dialect)})"
+
+
+def type_sql(meta: ModelMeta, column: ColumnMeta, dialect: Dialect) -> str:
+    """Return the type of a column that is no `auto` key.
+
+    Raises:
+        ModelError: the column has no type in the dialect.
+    """
+    keyed = column.pk or column.fk is not None or any(column in index.columns for index in meta.indexes)
+    try:
+        return dialect.column_type(column, keyed=keyed)
+    except ModelError as exc:
+        raise ModelError(f"{meta.name}: {exc}", model=meta.name, field=column.name) from exc
+
+
+def default_sql(meta: ModelMeta, column: ColumnMeta, dialect: Dialect) -> str | None:
+    """Return the SQL of a column's `server_default`, if it has one.
+
+    Raises:
+        ModelError: it is a literal, and no value of the column.
+    """
+    if column.server_default is None:
+        return None
+    try:
+        return dialect.default(column.server_default, column.type)
+    except ModelError as exc:
+        raise ModelError(f"{meta.name}.{column.name}: {exc}", model=meta.name, field=column.name) from exc
+
+
 def _table(meta: ModelMeta, dialect: Dialect, if_not_exists: bool) -> str:
-    keyed = _keyed(meta)
-    lines = [_column(meta, column, dialect, column.name in keyed) for column in meta.columns]
+    lines = [_column(meta, column, dialect, default_sql(meta, column, dialect)) for column in meta.columns]
     if meta.auto is None:
         lines.append(f"PRIMARY KEY ({_names(meta.pk, dialect)})")
-    for column in meta.columns:
-        if column.fk is not None:
-            table, target = column.fk.resolve()
-            action = f" ON DELETE {column.fk.on_delete}" if column.fk.on_delete else ""
-            reference = f"REFERENCES {dialect.quote(table)} ({dialect.quote(target)}){action}"
-            lines.append(f"FOREIGN KEY ({dialect.quote(column.column)}) {reference}")
+    lines += [
+        f"FOREIGN KEY ({dialect.quote(column.column)}) {_reference(column.fk, dialect)}"
+        for column in meta.columns
+        if column.fk is not None
+    ]
     start = "CREATE TABLE IF NOT EXISTS" if if_not_exists else "CREATE TABLE"
     body = ",\n  ".join(lines)
     return f"{start} {dialect.quote(meta.table)} (\n  {body}\n){dialect.table_suffix}"
 
 
-def _column(meta: ModelMeta, column: ColumnMeta, dialect: Dialect, keyed: bool) -> str:
+def _column(meta: ModelMeta, column: ColumnMeta, dialect: Dialect, default: str | None) -> str:
     name = dialect.quote(column.column)
     if column.auto:
         return f"{name} {dialect.auto_key}"
-    try:
-        kind = dialect.column_type(column, keyed=keyed)
-    except ModelError as exc:
-        raise ModelError(f"{meta.name}: {exc}", model=meta.name, field=column.name) from exc
-    parts = [name, kind]
+    parts = [name, type_sql(meta, column, dialect)]
     if not column.nullable:
         parts.append("NOT NULL")
-    if column.server_default is not None:
-        try:
-            parts.append(dialect.default(column.server_default, column.type))
-        except ModelError as exc:
-            raise ModelError(f"{meta.name}.{column.name}: {exc}", model=meta.name, field=column.name) from exc
+    if default is not None:
+        parts.append(f"DEFAULT {default}")
     return " ".join(parts)
 
 
-def _keyed(meta: ModelMeta) -> set[str]:
-    keyed = {column.name for index in meta.indexes for column in index.columns}
-    return keyed | {column.name for column in meta.columns if column.pk or column.fk}
-
-
-def _index(meta: ModelMeta, index: IndexMeta, dialect: Dialect, if_not_exists: bool) -> str:
-    start = "CREATE UNIQUE INDEX" if index.unique else "CREATE INDEX"
-    if if_not_exists and dialect.supports_index_if_not_exists:
-        start += " IF NOT EXISTS"
-    return f"{start} {dialect.quote(index.name)} ON {dialect.quote(meta.table)} ({_names(index.columns, dialect)})"
+def _reference(fk: ForeignKey, dialect: Dialect) -> str:
+    table, target = fk.resolve()
+    action = f" ON DELETE {fk.on_delete}" if fk.on_delete else ""
+    return f"REFERENCES {dialect.quote(table)} ({dialect.quote(target)}){action}"
 
 
 def _names(columns: Iterable[ColumnMeta], dialect: Dialect) -> str:

@@ -1,0 +1,201 @@
+"""Brings the tables of models up to date: `ensure_schema`.
+
+Rules of this file:
+- A look that finds nothing to do sends nothing but reads, and locks nothing. Else the look is repeated inside a
+  transaction, which on SQLite is the only writer from its start, so that several processes at once don't collide.
+- The conflicts of all models are found before the first change.
+- Nothing is dropped that another table's rows refer to. SQLite's DROP TABLE deletes the rows first, and ON DELETE
+  would go on from there. Source: https://www.sqlite.org/foreignkeys.html#fk_schemacommands
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ...errors import SchemaConflictError, UniqueViolation
+from ..database.database import Database
+from ..database.database_async import AsyncDatabase
+from ..database.executors import Executor, log
+from ..database.transactions import atomic
+from ..dialects import Dialect
+from ..models import ModelMeta, model_meta
+from .apply import models_in_order, refuse_clashes
+from .ddl import create_schema_sql
+from .diff import Difference, diff
+from .inspect import index_owner, inspect, referring_tables
+
+Policy = Literal["raise", "recreate"]
+POLICIES: tuple[str, ...] = ("raise", "recreate")
+
+
+def ensure_schema(db: Database, model: type | Iterable[type], *, schema_conflict: Policy = "raise") -> list[str]:
+    """Make the table and the indexes of a model, or of several, or bring them up to date.
+
+    What is missing is made: tables, indexes, and columns that are nullable or have a `server_default` or a constant
+    default in the class, which the rows that are there get. Indexes that have changed are made anew. Columns that only
+    the database has are left alone, if they need no value. What is merely not as it could be (a missing foreign key,
+    an index that only the database has) is logged. All of it happens in one transaction, or nothing; several processes
+    at once don't collide.
+
+    Args:
+        model: a model, or an iterable of models.
+        schema_conflict: what to do with a table that differs otherwise: `"raise"`, or `"recreate"`, which drops the
+            table with its rows and makes it anew, with a warning in the log.
+
+    Returns:
+        The statements, in the order in which they were run; none where all was there.
+
+    Raises:
+        ModelError: one of the classes is no model.
+        SchemaConflictError: a table differs otherwise; the error names every conflict, and nothing was changed. With
+            `"recreate"`: rows of another table refer to it, or something else has its name. In both cases: rows are
+            equal in the columns of a new unique index.
+        SchemaError: two tables or indexes have one name.
+        ValueError: `schema_conflict` is neither.
+    """
+    return db.run(ensure, db.dialect, models_in_order(model, "ensure_schema"), schema_conflict)
+
+
+async def ensure_schema_async(
+    db: AsyncDatabase, model: type | Iterable[type], *, schema_conflict: Policy = "raise"
+) -> list[str]:
+    """Async twin of `ensure_schema`."""
+    return await db.run(ensure, db.dialect, models_in_order(model, "ensure_schema"), schema_conflict)
+
+
+def check_policy(schema_conflict: object) -> None:
+    """Refuse what is no way to deal with a conflict.
+
+    Raises:
+        ValueError: it is neither `"raise"` nor `"recreate"`.
+    """
+    if schema_conflict not in POLICIES:
+        raise ValueError(f"schema_conflict must be one of {', '.join(map(repr, POLICIES))}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One model, and how its table differs."""
+
+    cls: type
+    meta: ModelMeta
+    differences: tuple[Difference, ...]
+
+    @property
+    def conflicts(self) -> tuple[Difference, ...]:
+        return tuple(difference for difference in self.differences if difference.severity == "conflict")
+
+
+async def ensure(executor: Executor, dialect: Dialect, models: list[type], schema_conflict: str) -> list[str]:
+    """Bring the tables of models that are in order already up to date; return the statements run."""
+    check_policy(schema_conflict)
+    refuse_clashes(models)
+    recreated: list[_Look] = []
+    statements: list[str] = []
+
+    async def mend() -> list[_Look]:
+        looks = [await _look(executor, dialect, cls) for cls in models]
+        if schema_conflict == "recreate":
+            recreated.extend(await _recreatable(executor, dialect, looks))
+        _refuse([look for look in looks if look not in recreated])
+        for look in recreated:
+            statements.append(f"DROP TABLE {dialect.quote(look.meta.table)}")
+            await executor.execute(statements[-1])
+        for look in looks:
+            statements.extend(await _mend(executor, dialect, look, anew=look in recreated))
+        return looks
+
+    looks = [await _look(executor, dialect, cls) for cls in models]
+    if any(difference.severity != "logged" for look in looks for difference in look.differences):
+        looks = await atomic(executor, mend)
+    for look in looks:
+        _log(look, look in recreated)
+    executor.remember(models)
+    return statements
+
+
+async def _look(executor: Executor, dialect: Dialect, cls: type) -> _Look:
+    meta = model_meta(cls)
+    live = await inspect(executor, dialect, meta.table)
+    there = {dialect.fold(index.name) for index in live.indexes} if live is not None else set()
+    taken = {}
+    for index in meta.indexes:
+        owner = None if dialect.fold(index.name) in there else await index_owner(executor, dialect, index.name)
+        if owner is not None:
+            taken[index.name] = owner
+    return _Look(cls, meta, tuple(diff(meta, live, dialect, taken)))
+
+
+async def _recreatable(executor: Executor, dialect: Dialect, looks: list[_Look]) -> list[_Look]:
+    """Return the tables to make anew, those that refer before those that they refer to.
+
+    Raises:
+        SchemaConflictError: rows of a table that stays refer to one of them.
+    """
+    found: list[_Look] = []
+    for look in reversed(looks):
+        if not look.conflicts or not all(conflict.is_mendable for conflict in look.conflicts):
+            continue
+        dropped = {dialect.fold(other.meta.table) for other in found}
+        for table in await referring_tables(executor, dialect, look.meta.table):
+            if dialect.fold(table) not in dropped:
+                message = f"the table {look.meta.table!r} can't be made anew, as rows of {table!r} refer to it"
+                refusal = Difference("conflict", "table", look.meta.table, message, is_mendable=False)
+                raise _error(look.meta, (*look.conflicts, refusal))
+        found.append(look)
+    return found
+
+
+def _refuse(looks: list[_Look]) -> None:
+    """Raise the error of the first model that has a conflict, with those of the others as its notes."""
+    errors = [_error(look.meta, look.conflicts, _advice(look)) for look in looks if look.conflicts]
+    if errors:
+        for other in errors[1:]:
+            errors[0].add_note(str(other))
+        raise errors[0]
+
+
+async def _mend(executor: Executor, dialect: Dialect, look: _Look, *, anew: bool) -> list[str]:
+    statements = []
+    if anew:
+        safe = [Difference("safe", "table", look.meta.table, "", tuple(create_schema_sql(look.cls, dialect)))]
+    else:
+        safe = [difference for difference in look.differences if difference.severity == "safe"]
+    for difference in safe:
+        for sql in difference.statements:
+            try:
+                await executor.execute(sql)
+            except UniqueViolation as exc:
+                message = f"rows are equal in the columns of the unique index {difference.name!r}"
+                raise _error(look.meta, (Difference("conflict", "index", difference.name, message),)) from exc
+            statements.append(sql)
+    return statements
+
+
+def _log(look: _Look, anew: bool) -> None:
+    table, model = look.meta.table, look.meta.name
+    if anew:
+        log.warning("made the table %r of %s anew, without its rows: %s", table, model, _listed(look.conflicts))
+        return
+    for difference in look.differences:
+        if difference.severity == "logged":
+            level = logging.INFO if difference.what == "index" else logging.WARNING
+            log.log(level, "the table %r of %s: %s", table, model, difference)
+
+
+def _advice(look: _Look) -> str:
+    if not all(conflict.is_mendable for conflict in look.conflicts):
+        return ""
+    return '. Change the table or the model, or let schema_conflict="recreate" drop the table with its rows'
+
+
+def _error(meta: ModelMeta, conflicts: tuple[Difference, ...], advice: str = "") -> SchemaConflictError:
+    message = f"{meta.name}: the table {meta.table!r} is not as the model says, and nothing was changed"
+    return SchemaConflictError(f"{message}: {_listed(conflicts)}{advice}", model=meta.name, differences=conflicts)
+
+
+def _listed(conflicts: tuple[Difference, ...]) -> str:
+    return "; ".join(map(str, conflicts))

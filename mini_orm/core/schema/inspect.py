@@ -1,0 +1,136 @@
+"""Reads what is in a database: `inspect` gives a table as plain facts, which `diff` compares with a model.
+
+The SQL that asks is the dialect's; its rows are these, on every database:
+
+- `table_kind_sql`: what stands under a table's name (`"table"`, `"view"`, …), if anything does.
+- `columns_sql`, in the order of the table: name, type, nullable, default, place in the primary key (from 1; 0: none),
+  whether the database computes it, whether the database hands out its values as a key.
+- `indexes_sql`, a row for each column of an index, in order: index, unique, whether a constraint made it, whether the
+  column is in it as it is (no expression, condition, direction or collation), column.
+- `foreign_keys_sql`, a row for each column of a foreign key, in order: id, column, table and column that it refers to
+  (`NULL`: not known), what happens on delete.
+- `referrers_sql`, a row for each column of a foreign key of another table that refers to this one: table, id, column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+from ..._typing import Row
+from ...errors import ConfigurationError
+from ..database.executors import Executor
+from ..dialects import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class LiveColumn:
+    """A column as the database has it. `is_generated`: computed by the database; `is_auto`: a key that it gives out."""
+
+    name: str
+    type: str
+    nullable: bool
+    default: str | None = None
+    is_generated: bool = False
+    is_auto: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveForeignKey:
+    """A foreign key as the database has it; a target is `None` where the database does not say."""
+
+    columns: tuple[str, ...]
+    table: str
+    targets: tuple[str | None, ...]
+    on_delete: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveIndex:
+    """An index as the database has it.
+
+    A column is `None` where an expression stands; `is_plain` means that the index is over its columns and all rows,
+    and nothing else. `is_constraint`: it belongs to a PRIMARY KEY or UNIQUE of the table.
+    """
+
+    name: str
+    columns: tuple[str | None, ...]
+    unique: bool
+    is_constraint: bool = False
+    is_plain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTable:
+    """What stands under a table's name. Only a `kind` of `"table"` has anything else."""
+
+    name: str
+    kind: str = "table"
+    columns: tuple[LiveColumn, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[LiveForeignKey, ...] = ()
+    indexes: tuple[LiveIndex, ...] = ()
+    has_rows: bool = False
+
+
+async def inspect(executor: Executor, dialect: Dialect, table: str) -> LiveTable | None:
+    """Read a table; `None` where there is none.
+
+    Raises:
+        ConfigurationError: the dialect has no SQL for it.
+    """
+    if not dialect.columns_sql:
+        name = type(dialect).__name__
+        raise ConfigurationError(f"{name} can't read the schema of a database; apply_schema works without")
+    kind = await executor.fetch_one(dialect.table_kind_sql, [table])
+    if kind is None or kind[0] != "table":
+        return None if kind is None else LiveTable(table, kind[0])
+    columns = await executor.fetch_all(dialect.columns_sql, [table])
+    indexes = await executor.fetch_all(dialect.indexes_sql, [table])
+    foreign_keys = await executor.fetch_all(dialect.foreign_keys_sql, [table])
+    keyed = sorted((row for row in columns if row[4]), key=itemgetter(4))
+    return LiveTable(
+        name=table,
+        columns=tuple(_column(row) for row in columns),
+        primary_key=tuple(row[0] for row in keyed),
+        foreign_keys=tuple(_foreign_key(list(rows)) for _, rows in groupby(foreign_keys, itemgetter(0))),
+        indexes=tuple(_index(list(rows)) for _, rows in groupby(indexes, itemgetter(0))),
+        has_rows=await executor.fetch_one(f"SELECT 1 FROM {dialect.quote(table)} LIMIT 1") is not None,
+    )
+
+
+async def index_owner(executor: Executor, dialect: Dialect, name: str) -> str | None:
+    """Return the table that has an index of this name; `None` too where each table has names of its own."""
+    if not dialect.index_table_sql:
+        return None
+    row = await executor.fetch_one(dialect.index_table_sql, [name])
+    return None if row is None else str(row[0])
+
+
+async def referring_tables(executor: Executor, dialect: Dialect, table: str) -> list[str]:
+    """Return the other tables that have rows which refer to `table`: those with no NULL in a foreign key."""
+    found: dict[str, None] = {}
+    rows = await executor.fetch_all(dialect.referrers_sql, [table])
+    for (name, _), group in groupby(rows, itemgetter(0, 1)):
+        refers = " AND ".join(f"{dialect.quote(row[2])} IS NOT NULL" for row in group)
+        sql = f"SELECT 1 FROM {dialect.quote(name)} WHERE {refers} LIMIT 1"
+        if name not in found and await executor.fetch_one(sql) is not None:
+            found[name] = None
+    return list(found)
+
+
+def _column(row: Row) -> LiveColumn:
+    name, type_, nullable, default, _, is_generated, is_auto = row
+    return LiveColumn(name, type_, bool(nullable), default, bool(is_generated), bool(is_auto))
+
+
+def _foreign_key(rows: list[Row]) -> LiveForeignKey:
+    _, _, table, _, on_delete = rows[0]
+    return LiveForeignKey(tuple(row[1] for row in rows), table, tuple(row[3] for row in rows), on_delete)
+
+
+def _index(rows: list[Row]) -> LiveIndex:
+    name, unique, is_constraint, _, _ = rows[0]
+    columns = tuple(row[4] for row in rows)
+    return LiveIndex(name, columns, bool(unique), bool(is_constraint), all(row[3] for row in rows))
