@@ -17,10 +17,11 @@ from .core.database.database_async import AsyncDatabase
 from .core.database.pool import PoolConnector
 from .core.dialects import Dialect, MySQLDialect, PostgresDialect, SQLiteDialect
 from .core.models import IndexSpec
-from .core.repositories.repository import Repository
-from .core.repositories.repository_async import AsyncRepository
+from .core.repositories.repository import Repository, UnifiedRepository
+from .core.repositories.repository_async import AsyncRepository, AsyncUnifiedRepository
 from .core.schema.apply import apply_schema, apply_schema_async
 from .core.schema.ddl import create_index_sql, create_indexes_sql, create_schema_sql, create_table_sql
+from .core.schema.ensure import ensure_schema, ensure_schema_async
 from .errors import (
     CheckViolation,
     ClosedError,
@@ -59,6 +60,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AsyncDatabase",
     "AsyncRepository",
+    "AsyncUnifiedRepository",
     "C",
     "CheckViolation",
     "ClosedError",
@@ -100,6 +102,7 @@ __all__ = [
     "SchemaError",
     "SerializationFailure",
     "TransactionError",
+    "UnifiedRepository",
     "UniqueViolation",
     "UnsafeOperationError",
     "ValidationError",
@@ -112,4 +115,6 @@ __all__ = [
     "create_indexes_sql",
     "create_schema_sql",
     "create_table_sql",
+    "ensure_schema",
+    "ensure_schema_async",
 ]

@@ -53,6 +53,12 @@ class Backend:
     supports_blocking_calls = False
     #: Calls are awaited by tasks, as those of the async face are.
     supports_tasks = True
+    #: A pool calls the driver's own function to connect, and sees its arguments.
+    supports_own_connect = True
+    #: The driver's connection is bound to a thread unless it is told otherwise.
+    supports_thread_check = False
+    #: A pool's connections are awaited.
+    supports_awaited_pools = False
 
     def __init__(self, directory: str) -> None:
         self.directory = Path(directory)
@@ -71,10 +77,23 @@ class Backend:
         cls = mini_orm.Database if self.face == "sync" else mini_orm.AsyncDatabase
         return cls(conn, *args, **kwargs)
 
-    def repository(self, db: Any, model: type) -> Any:
+    def pool(self, **options: Any) -> mini_orm.PoolConnector:
+        """Make a pool of connections to the test's database."""
+        return mini_orm.PoolConnector(self.connector, options.pop("path", self.path), **options)
+
+    def connector(self, *args: Any, **kwargs: Any) -> Any:
+        """Open a connection, as a pool does."""
+        raise NotImplementedError
+
+    def repository(self, db: Any, model: type, **flags: Any) -> Any:
         """Return this face's repository."""
         cls = mini_orm.Repository if self.face == "sync" else mini_orm.AsyncRepository
-        return cls(db, model)
+        return cls(db, model, **flags)
+
+    def hub(self, db: Any, **flags: Any) -> Any:
+        """Return this face's hub."""
+        cls = mini_orm.UnifiedRepository if self.face == "sync" else mini_orm.AsyncUnifiedRepository
+        return cls(db, **flags)
 
     def raw(self) -> sqlite3.Connection:
         """Open an independent sqlite3 connection to the same file, in autocommit, to look from outside."""
@@ -88,6 +107,12 @@ class SyncSqlite3(Backend):
     face = "sync"
     supports_blocking_calls = True
     supports_tasks = False
+    supports_thread_check = True
+    connector = staticmethod(sqlite3.connect)
+
+    def pool(self, **options: Any) -> mini_orm.PoolConnector:
+        options.setdefault("check_same_thread", False)
+        return super().pool(**options)
 
     async def connect(self, **options: Any) -> sqlite3.Connection:
         options.setdefault("check_same_thread", False)
@@ -109,6 +134,12 @@ class InlineSqlite3(Backend):
     name = "sqlite3-inline"
     face = "async"
     supports_threads = False
+    supports_own_connect = False
+    supports_awaited_pools = True
+
+    async def connector(self, *args: Any, **kwargs: Any) -> sqlite3.Connection:
+        kwargs.pop("check_same_thread", None)
+        return sqlite3.connect(*args, **kwargs)
 
     async def connect(self, **options: Any) -> sqlite3.Connection:
         return sqlite3.connect(options.pop("path", self.path), **options)
@@ -119,6 +150,8 @@ class Aiosqlite(Backend):
 
     name = "aiosqlite"
     face = "async"
+    supports_awaited_pools = True
+    connector = staticmethod(aiosqlite.connect)
 
     async def connect(self, **options: Any) -> aiosqlite.Connection:
         options.pop("check_same_thread", None)
@@ -166,9 +199,13 @@ class ContractCase(unittest.IsolatedAsyncioTestCase):
         else:
             db.close()
 
-    def repo(self, model: type, db: Any = None) -> Any:
+    def repo(self, model: type, db: Any = None, **flags: Any) -> Any:
         """Return a repository of this face, on `self.db` unless told otherwise."""
-        return self.backend.repository(self.db if db is None else db, model)
+        return self.backend.repository(self.db if db is None else db, model, **flags)
+
+    def hub(self, db: Any = None, **flags: Any) -> Any:
+        """Return a hub of this face, on `self.db` unless told otherwise."""
+        return self.backend.hub(self.db if db is None else db, **flags)
 
     async def create_tables(self, *models: type, db: Any = None, if_not_exists: bool = False) -> list[str]:
         """Run `apply_schema` on this face."""
@@ -203,12 +240,24 @@ class ContractCase(unittest.IsolatedAsyncioTestCase):
         """
         context = contextvars.copy_context() if inherit else contextvars.Context()
         if self.backend.face == "async":
-            task = asyncio.get_running_loop().create_task(work(*args), context=context)
+            return self.spawn_task(work, *args, context=context)
+        return self.spawn_thread(work, *args, context=context)
 
-            async def join_task() -> Any:
-                return await task
+    def spawn_task(
+        self, work: Callable[..., Coroutine[Any, Any, Any]], *args: Any, context: contextvars.Context
+    ) -> Handle:
+        """Start `work(*args)` in a task."""
+        task = asyncio.get_running_loop().create_task(work(*args), context=context)
 
-            return Handle(join_task)
+        async def join_task() -> Any:
+            return await task
+
+        return Handle(join_task)
+
+    def spawn_thread(
+        self, work: Callable[..., Coroutine[Any, Any, Any]], *args: Any, context: contextvars.Context
+    ) -> Handle:
+        """Start `work(*args)`, which never suspends, in a thread."""
         outcome: list[Any] = []
 
         def target() -> None:
@@ -253,10 +302,11 @@ def bind(contract: type, backend: type[Backend]) -> type[ContractCase]:
     return type(name, (contract, ContractCase), body)
 
 
-def bind_all(namespace: dict[str, Any], *contracts: type) -> None:
+def bind_all(namespace: dict[str, Any], *contracts: type, backends: Iterable[type[Backend]] = BACKENDS) -> None:
     """Put a case for every contract and backend into a test module's namespace, for unittest's discovery."""
+    backends = tuple(backends)
     for contract in contracts:
-        for backend in BACKENDS:
+        for backend in backends:
             if all(getattr(backend, need, False) for need in getattr(contract, "requires", ())):
                 case = bind(contract, backend)
                 namespace[case.__name__] = case

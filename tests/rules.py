@@ -74,9 +74,20 @@ RULES: dict[str, str] = {
     "X6": "async over a blocking driver: a worker hop an operation, or inline where the loop owns the connection",
     "X7": "a cancelled call is interrupted, rolled back and leaves a clean connection",
     "X9": "run_in_transaction tries again after a conflict, with a pause, and not otherwise",
+    # Pool
+    "P1": "a pool that can't work is a ValueError when it is made",
+    "P2": "connections open when needed, first come first served; timeouts and closing tell what they must",
+    "P3": "a connection that comes back with an open transaction is rolled back, refused, left or closed, as told",
+    "P4": "a connection that can't be rolled back is closed",
+    "P5": "a session that was in the user's hands is reset, one that was not is left alone; async connects work",
     # Schema
     "S1": "apply_schema returns what it ran, in the order of foreign keys, in one transaction, and can be repeated",
     "S2": "index names are deterministic, fit 63 bytes and differ; equal specs once; bad specs are refused",
+    "S3": "ensure_schema adds what is missing and names every conflict before it changes anything",
+    "S4": "types are compared by family; a second run does nothing",
+    "S5": "auto_schema looks once for each database and model, and a failure is not remembered",
+    "S6": "registration, and what is refused without it",
+    "S7": "the hub takes objects alone or after their model, and nothing else",
     # Codecs and errors
     "Codecs": "`codec` in the metadata names json or enum; another name is refused",
     "Errors": "a driver's error is one of ours and still its own; facts are attributes, values are not quoted",

@@ -13,9 +13,11 @@ import mini_orm
 PAIRS: tuple[tuple[type, type], ...] = (
     (mini_orm.Database, mini_orm.AsyncDatabase),
     (mini_orm.Repository, mini_orm.AsyncRepository),
+    (mini_orm.UnifiedRepository, mini_orm.AsyncUnifiedRepository),
 )
 FUNCTIONS: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = (
     (mini_orm.apply_schema, mini_orm.apply_schema_async),
+    (mini_orm.ensure_schema, mini_orm.ensure_schema_async),
 )
 #: Plain calls on both faces.
 PLAIN = {"close", "repo", "is_registered"}
@@ -75,7 +77,7 @@ class Parity(unittest.TestCase):
                 self.assertEqual(set(public(sync)) - set(public(twin)), set())
                 self.assertLessEqual(set(public(twin)) - set(public(sync)), EXTRA)
         self.assertIn("aclose", public(mini_orm.AsyncDatabase))
-        self.assertGreater(len(self.each()), 20)
+        self.assertGreater(len(self.each()), 40)
 
     def test_the_same_kind_of_attribute(self) -> None:
         """Names: a property is a property on both, a method a method."""

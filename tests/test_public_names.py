@@ -14,11 +14,11 @@ import mini_orm
 from mini_orm import C, Condition, ConditionGroup, IndexSpec, NotCondition, OrderBy
 
 GROUPS: dict[str, str] = {
-    "database": "Database AsyncDatabase Dialect SQLiteDialect PostgresDialect MySQLDialect",
-    "repositories": "Repository AsyncRepository",
+    "database": "Database AsyncDatabase PoolConnector Dialect SQLiteDialect PostgresDialect MySQLDialect",
+    "repositories": "Repository AsyncRepository UnifiedRepository AsyncUnifiedRepository",
     "queries": "C F Condition ConditionGroup NotCondition OrderBy WhereExpression WhereInput",
-    "schema": "apply_schema apply_schema_async create_table_sql create_index_sql create_indexes_sql create_schema_sql "
-    "IndexSpec",
+    "schema": "apply_schema apply_schema_async ensure_schema ensure_schema_async create_table_sql create_index_sql "
+    "create_indexes_sql create_schema_sql IndexSpec",
     "errors": "MiniOrmError ConfigurationError MissingDependencyError ModelError RelationError NotRegisteredError "
     "QueryError UnsafeOperationError CodecError ValidationError SchemaError SchemaConflictError TransactionError "
     "ClosedError PoolError PoolTimeout DirtyConnectionError DatabaseError IntegrityError UniqueViolation "
@@ -31,6 +31,7 @@ PUBLIC = sorted(name for names in GROUPS.values() for name in names.split())
 ALIASES = {"WhereExpression", "WhereInput"}
 
 REQUIRED = inspect.Parameter.empty
+FLAGS = "*, auto_schema=False, schema_conflict='raise', require_registration=False"
 
 
 def parameters(function: Any) -> str:
@@ -90,8 +91,8 @@ class PublicNames(unittest.TestCase):
     def test_fixed_module_paths(self) -> None:
         """Names: the paths that other people's code may import from."""
         paths = {
-            "mini_orm.core.repositories.repository": ["Repository"],
-            "mini_orm.core.repositories.repository_async": ["AsyncRepository"],
+            "mini_orm.core.repositories.repository": ["Repository", "UnifiedRepository"],
+            "mini_orm.core.repositories.repository_async": ["AsyncRepository", "AsyncUnifiedRepository"],
             "mini_orm.core.conditions": GROUPS["queries"].split(),
         }
         for path, names in paths.items():
@@ -147,11 +148,41 @@ class Signatures(unittest.TestCase):
             "update_where": "(values, *, where=None, allow_all=False)",
             "delete_where": "(*, where=None, allow_all=False)",
             "get_or_create": "(*, lookup, defaults=None)",
+            "register": "(*, ensure=None)",
+            "register_many": "(*, ensure=None)",
+            "is_registered": "()",
         }
-        self.assertTrue(parameters(mini_orm.Repository).startswith("(db, model"))
+        self.assertEqual(parameters(mini_orm.Repository), f"(db, model, {FLAGS})")
         for name, text in expected.items():
             with self.subTest(name=name):
                 self.assertEqual(parameters(getattr(mini_orm.Repository, name)), text)
+
+    def test_hub(self) -> None:
+        """Names: constructor and verbs of `UnifiedRepository`: those of `Repository`, with the model first."""
+        expected = {
+            "get": "(model, pk)",
+            "list": "(model, where=None, order_by=None, limit=None, offset=None)",
+            "count": "(model, where=None)",
+            "exists": "(model, where=None)",
+            "update_where": "(model, values, *, where=None, allow_all=False)",
+            "delete_where": "(model, *, where=None, allow_all=False)",
+            "get_or_create": "(model, *, lookup, defaults=None)",
+            "register": "(model, ensure=None)",
+            "register_many": "(models, ensure=None)",
+            "is_registered": "(model)",
+            "repo": "(model)",
+            "insert": "(model=…, obj=…)",
+            "insert_many": "(model=…, objects=…)",
+            "create": "(model=…, obj=…)",
+            "update": "(model=…, obj=…)",
+            "delete": "(model=…, obj=…)",
+        }
+        self.assertEqual(parameters(mini_orm.UnifiedRepository), f"(db, {FLAGS})")
+        for name, text in expected.items():
+            with self.subTest(name=name):
+                self.assertEqual(parameters(getattr(mini_orm.UnifiedRepository, name)), text)
+        verbs = {name for name in vars(mini_orm.Repository) if not name.startswith("_")} - {"model"}
+        self.assertEqual(verbs - set(expected), {"db"})
 
     def test_repositories_are_generic(self) -> None:
         """Names: `Repository[T]` and `AsyncRepository[T]` can be written in annotations that are evaluated."""
@@ -166,6 +197,7 @@ class Signatures(unittest.TestCase):
             "create_indexes_sql": "(cls, dialect, *, if_not_exists=False)",
             "create_schema_sql": "(cls, dialect, *, if_not_exists=False)",
             "apply_schema": "(db, model, *, if_not_exists=False)",
+            "ensure_schema": "(db, model, *, schema_conflict='raise')",
         }
         for name, text in expected.items():
             with self.subTest(name=name):

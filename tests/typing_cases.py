@@ -14,6 +14,7 @@ from typing import Any, assert_type
 from mini_orm import (
     AsyncDatabase,
     AsyncRepository,
+    AsyncUnifiedRepository,
     C,
     Condition,
     ConditionGroup,
@@ -25,6 +26,7 @@ from mini_orm import (
     OrderBy,
     Repository,
     SQLiteDialect,
+    UnifiedRepository,
     UniqueViolation,
     WhereInput,
     apply_schema,
@@ -33,6 +35,8 @@ from mini_orm import (
     create_indexes_sql,
     create_schema_sql,
     create_table_sql,
+    ensure_schema,
+    ensure_schema_async,
 )
 
 
@@ -110,6 +114,98 @@ async def repository_async(db: AsyncDatabase) -> None:
     assert_type(await users.get_or_create(lookup={"id": 1}), tuple[User, bool])
     await users.insert(Other(1))  # type: ignore[arg-type]
     users.list()[0]  # type: ignore[index]
+
+
+def registration(db: Database) -> None:
+    """Flags, and what `register` returns."""
+    users = Repository(db, User, auto_schema=True, schema_conflict="recreate", require_registration=True)
+    assert_type(users, Repository[User])
+    users.register(ensure=False)
+    users.register_many()
+    assert_type(users.is_registered(), bool)
+    users.register(True)  # type: ignore[call-arg]
+    users.register(ensure="yes")  # type: ignore[arg-type]
+    Repository(db, User, True)  # type: ignore[call-arg]
+    Repository(db, User, schema_conflict="drop")  # type: ignore[arg-type]
+
+
+def hub(db: Database) -> None:
+    """The verbs of the hub know their model, in both forms."""
+    hub = UnifiedRepository(db, auto_schema=True, schema_conflict="raise", require_registration=False)
+    assert_type(hub.db, Database)
+    assert_type(hub.repo(User), Repository[User])
+    assert_type(hub.insert(User("Ann")), User)
+    assert_type(hub.insert(User, User("Ann")), User)
+    assert_type(hub.insert(User, obj=User("Ann")), User)
+    assert_type(hub.create(User("Ann")), User)
+    assert_type(hub.create(User, User("Ann")), User)
+    assert_type(hub.insert_many([User("Ann")]), list[User])
+    assert_type(hub.insert_many(User, [User("Ann")]), list[User])
+    assert_type(hub.insert_many(User(str(n)) for n in range(3)), list[User])
+    assert_type(hub.insert_many(User, (User(str(n)) for n in range(3))), list[User])
+    assert_type(hub.get(User, 1), User | None)
+    assert_type(hub.list(User), list[User])
+    assert_type(hub.list(User, C.eq("name", "Ann"), "-age", 10, 20), list[User])
+    assert_type(hub.update(User("Ann", id=1)), int)
+    assert_type(hub.update(User, User("Ann", id=1)), int)
+    assert_type(hub.delete(User("Ann", id=1)), int)
+    assert_type(hub.delete(User, User("Ann", id=1)), int)
+    assert_type(hub.count(User, C.is_null("age")), int)
+    assert_type(hub.exists(User), bool)
+    assert_type(hub.update_where(User, {"age": F("age") + 1}, where=C.eq("id", 1)), int)
+    assert_type(hub.delete_where(User, allow_all=True), int)
+    assert_type(hub.get_or_create(User, lookup={"id": 1}, defaults={"name": "Ann"}), tuple[User, bool])
+    assert_type(hub.register(User), Repository[User])
+    assert_type(hub.register(Other, False), Repository[Other])
+    hub.register_many([User, Other], ensure=True)
+    assert_type(hub.is_registered(User), bool)
+
+
+def hub_mistakes(db: Database, adb: AsyncDatabase) -> None:
+    """Calls that have to be refused."""
+    hub = UnifiedRepository(db)
+    hub.insert()  # type: ignore[call-overload]
+    hub.insert(User, User("Ann"), 3)  # type: ignore[call-overload]
+    hub.insert(User("Ann"), User)  # type: ignore[call-overload]
+    hub.insert_many(User("Ann"))  # type: ignore[call-overload]
+    hub.insert_many(User)  # type: ignore[call-overload]
+    hub.get(User("Ann"), 1)  # type: ignore[arg-type]
+    hub.get(User)  # type: ignore[call-arg]
+    hub.list("User")  # type: ignore[arg-type]
+    hub.get_or_create(User, {"id": 1})  # type: ignore[call-arg]
+    hub.register_many(User)  # type: ignore[arg-type]
+    hub.insrt(User("Ann"))  # type: ignore[attr-defined]
+    print(hub.get(User, 1).name)  # type: ignore[union-attr]
+    UnifiedRepository(adb)  # type: ignore[arg-type]
+    AsyncUnifiedRepository(db)  # type: ignore[arg-type]
+    UnifiedRepository(db, schema_conflict="drop")  # type: ignore[arg-type]
+
+
+async def hub_async(db: AsyncDatabase) -> None:
+    """The same verbs, awaited; `repo` and `is_registered` are plain."""
+    hub = AsyncUnifiedRepository(db, auto_schema=True)
+    assert_type(hub.db, AsyncDatabase)
+    assert_type(hub.repo(User), AsyncRepository[User])
+    assert_type(await hub.insert(User("Ann")), User)
+    assert_type(await hub.insert(User, User("Ann")), User)
+    assert_type(await hub.create(User, obj=User("Ann")), User)
+    assert_type(await hub.insert_many([User("Ann")]), list[User])
+    assert_type(await hub.insert_many(User, [User("Ann")]), list[User])
+    assert_type(await hub.get(User, 1), User | None)
+    assert_type(await hub.list(User, where=[C.gt("age", 3)]), list[User])
+    assert_type(await hub.update(User("Ann", id=1)), int)
+    assert_type(await hub.delete(User, User("Ann", id=1)), int)
+    assert_type(await hub.count(User), int)
+    assert_type(await hub.exists(User), bool)
+    assert_type(await hub.update_where(User, {"age": 1}, allow_all=True), int)
+    assert_type(await hub.delete_where(User, where=C.eq("id", 1)), int)
+    assert_type(await hub.get_or_create(User, lookup={"id": 1}), tuple[User, bool])
+    assert_type(await hub.register(User), AsyncRepository[User])
+    await hub.register_many([User, Other])
+    assert_type(hub.is_registered(User), bool)
+    await hub.repo(User).register(ensure=True)
+    assert_type(hub.repo(User).is_registered(), bool)
+    print(hub.get(User, 1).name)  # type: ignore[attr-defined]
 
 
 def transactions(db: Database) -> None:
@@ -192,12 +288,16 @@ def schema(db: Database) -> None:
     assert_type(create_schema_sql(User, MySQLDialect("mariadb")), list[str])
     assert_type(apply_schema(db, User), list[str])
     assert_type(apply_schema(db, [User, Other], if_not_exists=True), list[str])
+    assert_type(ensure_schema(db, User), list[str])
+    assert_type(ensure_schema(db, [User, Other], schema_conflict="recreate"), list[str])
+    ensure_schema(db, User, schema_conflict="drop")  # type: ignore[arg-type]
     IndexSpec(("a", "b"), unique=True)
 
 
 async def schema_async(db: AsyncDatabase) -> None:
     """The async twin."""
     assert_type(await apply_schema_async(db, [User, Other]), builtins.list[str])
+    assert_type(await ensure_schema_async(db, User, schema_conflict="raise"), builtins.list[str])
 
 
 def errors(db: Database) -> None:

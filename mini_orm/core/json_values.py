@@ -77,13 +77,21 @@ def json_text(value: Any) -> str:
         if _is_plain_json(value):
             text = _dumps(value)
             # What `plain_text` refuses shows in the text: NUL as an escape, a surrogate as it is.
-            if text.isascii() and "\\u0000" not in text:
+            if "\\u0000" not in text and (text.isascii() or _is_whole(text)):
                 return text
         return _dumps(_json_value(value, "$", 0))
     except RecursionError:
         raise Refused("the JSON value is nested too deeply, or holds itself") from None
     except ValueError:
         raise Refused("the JSON value has an int of more digits than Python writes") from None
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_plain_json(value: Any) -> bool:
@@ -95,7 +103,7 @@ def _is_plain_json(value: Any) -> bool:
                 return False
         return True
     if kind is list:
-        return all(type(item) in _PLAIN_SCALARS or _is_plain_json(item) for item in value)
+        return set(map(type, value)) <= _PLAIN_SCALARS or all(map(_is_plain_json, value))
     return kind in _PLAIN_SCALARS or (kind is float and math.isfinite(value))
 
 

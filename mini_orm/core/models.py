@@ -9,8 +9,6 @@ Rules of this file:
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import hashlib
 import inspect
 import threading
 import warnings
@@ -31,6 +29,7 @@ _KNOWN_KEYS = (
     "fk",
     "relation",
     "related_name",
+    "one_to_one",
     "on_delete",
     "codec",
     "column",
@@ -76,6 +75,10 @@ class ForeignKey:
     table: str | None = None
     model: weakref.ref[type] | None = None
     on_delete: str | None = None
+    #: What the relation is called on this side and on the other, and whether it leads to one object there.
+    relation: str | None = None
+    related_name: str | None = None
+    one_to_one: bool = False
 
     def resolve(self) -> tuple[str, str]:
         """Return the table and the column that are referred to.
@@ -157,6 +160,8 @@ class ModelMeta:
     frozen: bool
     #: Compiled statements by dialect; kept here so that they go with the class.
     compilers: dict[Any, Any] = field(default_factory=dict)
+    #: Its relations, as relations.py found them.
+    relations: dict[str, Any] = field(default_factory=dict)
 
     def column(self, name: Any, where: str) -> ColumnMeta:
         """Return the column of the field `name`.
@@ -174,7 +179,7 @@ class ModelMeta:
         if not isinstance(name, str):
             return f"{self.name} fields are named by str, not {type(name).__name__}"
         shown = name if len(name) <= 60 else name[:60] + "…"
-        near = difflib.get_close_matches(name[:100], self.by_name, n=1, cutoff=0.5)
+        near = nearest(name[:100], self.by_name, 0.5)
         advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.by_name)}"
         return f"{self.name} has no field {shown!r}; {advice}"
 
@@ -187,6 +192,7 @@ class ModelMeta:
 
 _metas: weakref.WeakKeyDictionary[type, ModelMeta] = weakref.WeakKeyDictionary()
 _lock = threading.RLock()
+_reads = 0
 
 
 def model_meta(cls: type) -> ModelMeta:
@@ -204,35 +210,22 @@ def model_meta(cls: type) -> ModelMeta:
     if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
         shown = cls.__name__ if isinstance(cls, type) else f"an instance of {type(cls).__name__}"
         raise ModelError(f"a model is a dataclass; {shown} is none. Decorate the class with @dataclass")
+    global _reads
     with _lock:
-        return _metas.setdefault(cls, _read(cls))
+        meta = _metas.setdefault(cls, _read(cls))
+        _reads += 1
+    return meta
 
 
-def build(cls: type, meta: ModelMeta, values: Mapping[str, Any]) -> Any:
-    """Make an object of `cls` from values by field, as its author would: `__init__`, then fields without it."""
-    late = {name for name in values if not meta.by_name[name].init}
-    obj = cls(**{name: value for name, value in values.items() if name not in late})
-    for name in late:
-        object.__setattr__(obj, name, values[name])
-    return obj
+def known_models() -> list[type]:
+    """Return the models that were read so far and are still there, in the order of their first use."""
+    with _lock:
+        return list(_metas)
 
 
-def clone(obj: Any) -> Any:
-    """Copy an object without calling its class. (`copy.copy` would leave `__slotnames__` on the class.)"""
-    cls: Any = type(obj)
-    twin = cls.__new__(cls)
-    if hasattr(obj, "__dict__"):
-        twin.__dict__.update(obj.__dict__)
-    for base in cls.__mro__:
-        slots = vars(base).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name in ("__dict__", "__weakref__"):
-                continue
-            private = name.startswith("__") and not name.endswith("__")
-            slot = f"_{base.__name__.lstrip('_')}{name}" if private else name
-            if hasattr(obj, slot):
-                object.__setattr__(twin, slot, getattr(obj, slot))
-    return twin
+def models_read() -> int:
+    """Count the models that were ever read: what was found among them is current while this stays."""
+    return _reads
 
 
 def _read(cls: type) -> ModelMeta:
@@ -325,7 +318,7 @@ def _column(cls: type, one: dataclasses.Field[Any], hint: Any) -> ColumnMeta:
 def _warn_of_misspelt(cls: type, one: dataclasses.Field[Any]) -> None:
     for key in one.metadata:
         if isinstance(key, str) and key not in _KNOWN_KEYS:
-            near = difflib.get_close_matches(key, _KNOWN_KEYS, n=1, cutoff=0.8)
+            near = nearest(key, _KNOWN_KEYS, 0.8)
             if near:
                 message = f"{cls.__name__}.{one.name}: unknown metadata key {key!r}; did you mean {near[0]!r}?"
                 warnings.warn(message, UserWarning, stacklevel=_outside())
@@ -359,7 +352,7 @@ def _foreign_key(cls: type, one: dataclasses.Field[Any]) -> ForeignKey | None:
         if on_delete is not None:
             raise _error(cls, one.name, "on_delete needs fk")
         return None
-    on_delete = on_delete and on_delete.upper()
+    options = {"on_delete": on_delete and on_delete.upper(), **_relation_names(cls, one)}
     target: Any = None
     name: Any = None
     if isinstance(spec, str) and 0 < spec.find(".") < len(spec) - 1:
@@ -370,11 +363,22 @@ def _foreign_key(cls: type, one: dataclasses.Field[Any]) -> ForeignKey | None:
         target, name = spec.get("model", spec.get("table")), spec["column"]
     if isinstance(target, str) and isinstance(name, str) and target and name:
         table = _identifier(cls, one.name, target, "fk")
-        return ForeignKey(_identifier(cls, one.name, name, "fk"), table=table, on_delete=on_delete)
+        return ForeignKey(_identifier(cls, one.name, name, "fk"), table=table, **options)
     if isinstance(target, type) and isinstance(name, str) and dataclasses.is_dataclass(target):
-        return ForeignKey(name, model=weakref.ref(target), on_delete=on_delete)
+        return ForeignKey(name, model=weakref.ref(target), **options)
     allowed = '"table.column", (Model, "field"), {"model": M, "column": "id"} or {"table": "t", "column": "id"}'
     raise _error(cls, one.name, f"fk must be {allowed}")
+
+
+def _relation_names(cls: type, one: dataclasses.Field[Any]) -> dict[str, Any]:
+    for key in ("relation", "related_name"):
+        value = one.metadata.get(key)
+        if value is not None and (not isinstance(value, str) or not value or "." in value):
+            raise _error(cls, one.name, f"{key} must be text that is not empty and has no dot")
+    one_to_one = bool(one.metadata.get("one_to_one", False))
+    if one_to_one and not (one.metadata.get("unique_index") or one.metadata.get("pk")):
+        raise _error(cls, one.name, "one_to_one needs unique_index, so that there is one")
+    return {key: one.metadata.get(key) for key in ("relation", "related_name")} | {"one_to_one": one_to_one}
 
 
 def _construction(cls: type, columns: tuple[ColumnMeta, ...]) -> Construction:
@@ -454,7 +458,7 @@ def index_meta(cls: type, table: str, by_name: Mapping[str, ColumnMeta], spec: I
     columns = []
     for name in spec.columns:
         if name not in by_name:
-            near = difflib.get_close_matches(name, by_name, n=1)
+            near = nearest(name, by_name, 0.6)
             advice = f"; did you mean {near[0]!r}?" if near else ""
             raise _error(cls, None, f"an index names the field {name!r}, which is no column{advice}")
         columns.append(by_name[name])
@@ -468,11 +472,20 @@ def index_meta(cls: type, table: str, by_name: Mapping[str, ColumnMeta], spec: I
     return IndexMeta(shortened(name), tuple(columns), spec.unique)
 
 
+def nearest(name: str, known: Iterable[str], cutoff: float) -> list[str]:
+    """Return the name that is most like another one, if any is; `cutoff` is from 0, anything, to 1, equal."""
+    import difflib  # as hashlib, below
+
+    return difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+
+
 def shortened(name: str) -> str:
     """Cut an identifier to 63 bytes, with a hash of the whole in place of its end."""
     encoded = name.encode()
     if len(encoded) <= _MAX_IDENTIFIER:
         return name
+    import hashlib  # not needed for anything else, and not free to import
+
     mark = "_" + hashlib.sha256(encoded).hexdigest()[:10]
     return encoded[: _MAX_IDENTIFIER - len(mark)].decode(errors="ignore") + mark
 

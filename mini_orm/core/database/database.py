@@ -104,7 +104,9 @@ class Database:
 
     def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run an operation on this context's connection: in the open transaction, or in one of its own."""
-        scope = self._scope if not _open_scopes.get() else route(self._source, self._scope, thread_owner)
+        scope, scopes = self._scope, _open_scopes.get()
+        if scopes and scopes[-1] is not scope:  # else nothing is open that a call could belong to but `scope`
+            scope = route(self._source, scope, thread_owner)
         guard = self._guard if scope is None else scope.guard
         if guard is None:
             return self._run_pooled(operation, *args, **kwargs)

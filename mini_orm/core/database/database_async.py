@@ -33,7 +33,7 @@ from .ops_raw import raw, raw_all, raw_first
 from .pool import PoolConnector
 from .pooling import Pool, PoolLease
 from .registry import Registry
-from .transactions import Scope, route
+from .transactions import Scope, _open_scopes, route
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -100,7 +100,9 @@ class AsyncDatabase:
 
     async def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Async twin of `Database.run`."""
-        scope = route(self._source, self._scope, thread_owner)
+        scope, scopes = self._scope, _open_scopes.get()
+        if scopes and scopes[-1] is not scope:
+            scope = route(self._source, scope, thread_owner)
         guard = self._guard if scope is None else scope.guard
         if guard is None:
             return await self._run_pooled(operation, *args, **kwargs)

@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from ..._typing import Params, RawParams, Row
 from ...errors import (
@@ -62,6 +62,9 @@ def drive(operation: Coroutine[Any, Any, R]) -> R:
 
 class Executor:
     """Runs statements on one connection of a blocking driver."""
+
+    #: Waits for locks by itself, and so may suspend.
+    is_patient: ClassVar[bool] = False
 
     def __init__(
         self, driver: Driver, conn: Any, dialect: Dialect, registry: Registry, *, joined: bool = False
@@ -300,6 +303,18 @@ class Executor:
             waited += max(time.monotonic() - started, _PAUSES[0])
             self._check_cancelled()
 
+    def _send_now(self, sql: str, params: Any = ()) -> Any:
+        """Do what `_send` does where the database waits for locks: without another coroutine around it."""
+        if self.blocks or self.cancelled:
+            self._watch()
+        try:
+            return self._cursor.execute(sql, params)
+        except self._errors as exc:
+            raise self.error(exc, sql) from exc
+        except BaseException:
+            self._renew_cursor()
+            raise
+
     async def _pause(self, seconds: float) -> None:
         raise NotImplementedError("the database waits for locks by itself")
 
@@ -317,7 +332,7 @@ class Executor:
     async def execute(self, sql: str, params: Params = ()) -> int:
         """Run a statement that writes; return the rows affected."""
         self.refuse_read_only()
-        cursor = await self._send(sql, params)
+        cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
         affected: int = cursor.rowcount
         return max(affected, 0)
 
@@ -339,14 +354,14 @@ class Executor:
     async def insert_row(self, sql: str, params: Params = ()) -> int:
         """Insert one row; return the key that the database gave it."""
         self.refuse_read_only()
-        cursor = await self._send(sql, params)
+        cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
         if cursor.rowcount == 0:
             raise OperationalError(_NOT_INSERTED)
         return int(cursor.lastrowid)
 
     async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:
         """Run a query that has one row at most."""
-        cursor = await self._send(sql, params)
+        cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
         try:
             row: Row | None = cursor.fetchone()
         except self._errors as exc:
@@ -358,7 +373,7 @@ class Executor:
 
     async def fetch_all(self, sql: str, params: Params = ()) -> list[Row]:
         """Run a query; return all rows."""
-        cursor = await self._send(sql, params)
+        cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
         try:
             rows: list[Row] = cursor.fetchall()
         except self._errors as exc:

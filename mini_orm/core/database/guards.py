@@ -95,6 +95,10 @@ class Source(Protocol):
         """Make a claim on a connection, for a transaction."""
         ...
 
+    def in_the_middle(self) -> Guard | None:
+        """Return the connection on which this thread is in the middle of an operation."""
+        ...
+
 
 class Guard:
     """One connection under mini_orm's care."""
@@ -121,6 +125,10 @@ class Guard:
     def lease(self, runner: Runner) -> Lease:
         """Make a claim on the connection."""
         return GuardLease(self, runner)
+
+    def in_the_middle(self) -> Guard | None:
+        """Return itself where this thread is in the middle of an operation on it."""
+        return self if self.in_use and self.lock.thread == threading.get_ident() else None
 
     def check(self) -> None:
         """Refuse a connection that is closed, or whose transaction is another task's of this very thread.

@@ -59,6 +59,13 @@ class ThreadHold:
             TimeoutError: it was not free within `timeout` seconds.
             ClosedError: the lock is closed.
         """
+        lock = self._lock
+        with lock.mutex:
+            if lock.free:
+                lock.free -= 1
+                self.is_had = True
+                lock.thread = self.thread
+                return
         try:
             if self._queue():
                 self._turn.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX))

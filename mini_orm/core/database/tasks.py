@@ -75,6 +75,7 @@ def _wake(future: asyncio.Future[None]) -> None:
 class PatientExecutor(Executor):
     """Waits for other connections' locks in steps of its own, so that it can be stopped while it waits."""
 
+    is_patient = True
     _native = False
 
     async def _send(

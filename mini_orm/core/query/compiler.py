@@ -12,14 +12,16 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 from ..._typing import Row
 from ...errors import ModelError, QueryError, QueryTypeError, UniqueViolation, UnsafeOperationError
-from ..codecs import codec_error, make_codec
+from ..codecs import Function, codec_error, make_codec
 from ..conditions import Expression, OrderBy
 from ..dialects import Dialect
 from ..json_values import Refused
-from ..models import ColumnMeta, ModelMeta, clone
+from ..models import ColumnMeta, ModelMeta
+from ..objects import clone
 from .bulk import BulkEncoder
 from .filters import Filters, Token
 from .rows import RowDecoder, undecodable
@@ -31,6 +33,8 @@ CACHE_SIZE = 512
 CACHED_CONDITIONS = 200
 #: Rows in one multi-row INSERT: more make no difference that can be measured, and cost a longer text.
 BULK_ROWS = 200
+#: Keys that are no tuple and no mapping, without asking an abstract class.
+_PLAIN_KEYS = frozenset({int, str, bytes, UUID})
 _DIRECTIONS = ("first", "last", None)
 
 
@@ -68,6 +72,9 @@ class Compiler:
         self._values = _getter(meta.columns)
         self._pk_values = _getter(meta.pk)
         self._rest = tuple(column for column in meta.columns if not column.pk)
+        self._rest_values = _getter(self._rest)
+        self._rest_encoders = tuple(self._codecs[column.name].encode for column in self._rest)
+        self._pk_encoders = tuple(self._codecs[column.name].encode for column in meta.pk)
         self._encoders = tuple(codec.encode for codec in codecs)
         self.bulk = BulkEncoder(meta, codecs, self._values)
         self._optional = frozenset(place for place, column in enumerate(meta.columns) if column.is_optional)
@@ -104,6 +111,8 @@ class Compiler:
             QueryError: wrong arity, wrong names, or a value of the wrong type.
         """
         columns = self.meta.pk
+        if type(pk) in _PLAIN_KEYS and len(columns) == 1:
+            return [self.filters.encode(columns[0], pk)]
         if len(columns) == 1 and not isinstance(pk, tuple | dict | Mapping):
             return None if pk is None else [self.filters.encode(columns[0], pk)]
         if isinstance(pk, Mapping):
@@ -129,10 +138,10 @@ class Compiler:
             QueryError: a part of it is `None`.
         """
         values = self._pk_values(obj)
-        for column, value in zip(self.meta.pk, values, strict=True):
+        for place, value in enumerate(values):
             if value is None:
-                raise QueryError(f"{action}: the key {self.meta.name}.{column.name} is None")
-        return [self._encode(column, value) for column, value in zip(self.meta.pk, values, strict=True)]
+                raise QueryError(f"{action}: the key {self.meta.name}.{self.meta.pk[place].name} is None")
+        return self._encoded(self.meta.pk, self._pk_encoders, values)
 
     def check(self, obj: Any, cls: type) -> None:
         """Refuse an object of another class.
@@ -266,6 +275,18 @@ class Compiler:
         except Refused as exc:
             raise codec_error(self.meta, column, value, exc) from exc
 
+    def _encoded(self, columns: Sequence[ColumnMeta], encoders: Sequence[Function], values: Sequence[Any]) -> list[Any]:
+        encoded = list(values)
+        place = 0
+        try:
+            for place, encode in enumerate(encoders):
+                value = encoded[place]
+                if value is not None:
+                    encoded[place] = encode(value)
+        except Refused as exc:
+            raise codec_error(self.meta, columns[place], encoded[place], exc) from exc
+        return encoded
+
     def member(self, name: str, value: Any) -> Any:
         """Return the member that a value of an Enum's field stands for; other values as they are."""
         enum = self.meta.by_name[name].type.enum
@@ -396,7 +417,7 @@ class Compiler:
         key = self.key_of(obj, "update")
         if not self._rest:
             raise QueryError(f"update: {self.meta.name} has no columns beside its key")
-        values = [self._encode(column, getattr(obj, column.name)) for column in self._rest]
+        values = self._encoded(self._rest, self._rest_encoders, self._rest_values(obj))
         return Statement(self.update_sql, values + key)
 
     def update_where(self, values: Mapping[str, Any], where: Any, *, allow_all: bool) -> Statement:
@@ -451,6 +472,8 @@ def _order(places: list[int]) -> tuple[int, ...] | None:
 
 def _getter(columns: Sequence[ColumnMeta]) -> Callable[[Any], tuple[Any, ...]]:
     names = [column.name for column in columns]
+    if not names:
+        return lambda obj: ()
     if len(names) == 1:
         single = attrgetter(names[0])
         return lambda obj: (single(obj),)

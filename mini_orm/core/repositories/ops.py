@@ -17,7 +17,7 @@ from ...errors import QueryError, QueryTypeError, UniqueViolation
 from ..conditions import C
 from ..database.executors import Executor
 from ..database.transactions import atomic
-from ..models import build
+from ..objects import build
 from ..query.compiler import Compiler
 from ..query.statements import InsertPlan
 

@@ -1,0 +1,152 @@
+"""What a repository sees to before it acts: that its model is registered, and that the model's tables are there.
+
+Rules of this file:
+- A model is ensured together with the models that its foreign keys refer to, whose tables have to be there first.
+- Outside of a transaction one caller at a time looks after schemas, and looks again when its turn has come, so that
+  each model is ensured once. Inside of one nobody waits, as who has the lock may be waiting for that very transaction.
+- `ensure` notes what it ensured, and that counts from its commit on. A failure leaves nothing behind: the next action
+  tries again.
+- The flow is written once. On the sync face nothing in it suspends, and `drive` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from ...errors import NotRegisteredError
+from ..database.database import Database, Operation
+from ..database.database_async import AsyncDatabase
+from ..database.executors import Executor
+from ..database.registry import Registry
+from ..dialects import Dialect
+from ..models import model_meta
+from ..schema.ddl import in_key_order
+from ..schema.ensure import Policy, check_policy, ensure
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(slots=True, eq=False)  # not frozen: that costs half as much as all the rest of making a repository
+class Flags:
+    """What a repository was told about schemas and registration."""
+
+    auto_schema: bool
+    schema_conflict: Policy
+    require_registration: bool
+
+    def __post_init__(self) -> None:
+        check_policy(self.schema_conflict)
+
+
+def is_settled(registry: Registry, model: type, flags: Flags) -> bool:
+    """Whether no action on a model has anything to see to any more."""
+    if flags.require_registration and model not in registry.registered:
+        return False
+    return not flags.auto_schema or all(cls in registry.ready for cls in _with_targets([model], {}))
+
+
+async def prepared(
+    db: Database | AsyncDatabase, model: type, flags: Flags, operation: Operation[P, R]
+) -> Operation[P, R]:
+    """See to what comes before an action on a model; return the operation to run.
+
+    Inside of a transaction that is one which ensures the schema first, in that transaction.
+
+    Raises:
+        NotRegisteredError: the model has to be registered, and is not.
+    """
+    registry = db._registry
+    if flags.require_registration and model not in registry.registered:
+        raise NotRegisteredError(
+            f"{model.__name__} is not registered on this database; before anything else call register() on its "
+            f"repository, or register({model.__name__}) on a hub"
+        )
+    if not flags.auto_schema:
+        return operation
+    missing = _unready(registry, model)
+    if missing and db._scope_here() is not None:
+        return _after_ensure(operation, db.dialect, missing, flags)
+    if missing:
+        await _look_after(db, lambda: _unready(registry, model), flags)
+    return operation
+
+
+async def register(db: Database | AsyncDatabase, models: Collection[type], flags: Flags, now: bool | None) -> None:
+    """Register models, all or none. Their schema is ensured before: if `now`, or by the flags where it is `None`.
+
+    Raises:
+        TypeError: `now` is something else.
+    """
+    if now is not None and not isinstance(now, bool):
+        raise TypeError(f"ensure must be True, False or None, got {type(now).__name__}")
+    registry = db._registry
+    if now or (now is None and flags.auto_schema):
+        again = models if now else ()
+        await _look_after(db, lambda: _missing(registry, models, again), flags)
+    for cls in models:
+        if now is None and not flags.auto_schema:
+            registry.registered.setdefault(cls, True)  # an earlier ensure=False still holds
+        else:
+            registry.registered[cls] = now is not False
+
+
+async def _look_after(db: Database | AsyncDatabase, find: Callable[[], list[type]], flags: Flags) -> None:
+    """Ensure what `find` names when it is this caller's turn."""
+    hold = db._hold(db._registry.lock)
+    try:
+        if not _is_inside(db):
+            await hold.acquire()
+        models = find()
+        if models:
+            made = db.run(ensure, db.dialect, models, flags.schema_conflict)
+            if isinstance(made, Awaitable):
+                await made
+    finally:
+        hold.release()
+
+
+def _is_inside(db: Database | AsyncDatabase) -> bool:
+    """Whether who has the lock may wait for this very caller: for its transaction, or for its connection.
+
+    It has the connection where a model's own code uses the database in the middle of an operation.
+    """
+    if db._scope_here() is not None:
+        return True
+    return db._source.in_the_middle() is not None
+
+
+def _after_ensure(operation: Operation[P, R], dialect: Dialect, models: list[type], flags: Flags) -> Operation[P, R]:
+    """Put `ensure` before an operation, of those `models` that the open transaction has not ensured yet."""
+
+    async def both(executor: Executor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        missing = [cls for cls in models if not any(cls in block.made for block in executor.blocks)]
+        if missing:
+            await ensure(executor, dialect, missing, flags.schema_conflict)
+        return await operation(executor, *args, **kwargs)
+
+    return both
+
+
+def _unready(registry: Registry, model: type) -> list[type]:
+    """Return what an action on a model needs and nobody has ensured: nothing where the user looks after it."""
+    return [] if registry.registered.get(model) is False else _missing(registry, [model])
+
+
+def _missing(registry: Registry, models: Collection[type], again: Collection[type] = ()) -> list[type]:
+    """Return what of `models` and their targets is not ready, or is in `again`, in the order to make it in."""
+    found = _with_targets(models, registry.registered)
+    return in_key_order(cls for cls in found if cls in again or cls not in registry.ready)
+
+
+def _with_targets(models: Collection[type], registered: Mapping[type, bool]) -> list[type]:
+    """Add the models that foreign keys refer to, however far, but for those that the user looks after."""
+    found = list(dict.fromkeys(models))
+    for cls in found:  # grows as it goes
+        for column in model_meta(cls).columns:
+            target = column.fk.model() if column.fk is not None and column.fk.model is not None else None
+            if target is not None and target not in found and registered.get(target) is not False:
+                found.append(target)
+    return found
