@@ -29,7 +29,7 @@ from enum import Enum
 from types import ModuleType
 from typing import Any
 
-from mini_orm import C, Database, F, OrderBy, Repository, apply_schema
+from mini_orm import C, Database, F, OrderBy, UnifiedRepository
 
 
 class Kind(Enum):
@@ -182,33 +182,33 @@ def read(packages: list[str]) -> tuple[dict[str, Module], dict[str, Entry]]:
     return modules, entries
 
 
-def merge(repo: Repository[Any], stored: dict[str, Any], found: dict[str, Any], changes: Counter[str]) -> None:
+def merge(hub: UnifiedRepository, stored: dict[str, Any], found: dict[str, Any], changes: Counter[str]) -> None:
     """Insert what is new and update what differs; a dataclass compares by value, so equal means unchanged."""
-    changes["new"] += len(repo.insert_many([found[name] for name in found if name not in stored]))
+    changes["new"] += len(hub.insert_many([found[name] for name in found if name not in stored]))
     for name in found.keys() & stored.keys():
         if found[name] == stored[name]:
             changes["unchanged"] += 1
         else:
-            changes["updated"] += repo.update(found[name])
+            changes["updated"] += hub.update(found[name])
 
 
 def store(db: Database, packages: list[str], modules: dict[str, Module], entries: dict[str, Entry]) -> Counter[str]:
     """Make the file agree with what was read of these packages: all of it or, after an error, nothing."""
     changes: Counter[str] = Counter()
     with db.transaction() as tx:
-        module_repo, entry_repo = Repository(tx, Module), Repository(tx, Entry)
+        hub = UnifiedRepository(tx, auto_schema=True)
         in_packages = C.or_([C.eq("name", name) | C.startswith("name", f"{name}.") for name in packages])
-        stored_modules = {module.name: module for module in module_repo.list(where=in_packages)}
-        stored_entries = {entry.name: entry for entry in entry_repo.list(where=C.in_("module", list(stored_modules)))}
+        stored_modules = {module.name: module for module in hub.list(Module, where=in_packages)}
+        stored_entries = {entry.name: entry for entry in hub.list(Entry, where=C.in_("module", list(stored_modules)))}
         for name in entries.keys() & stored_entries.keys():
             entries[name].id = stored_entries[name].id
 
-        merge(module_repo, stored_modules, modules, changes)
-        merge(entry_repo, stored_entries, entries, changes)
+        merge(hub, stored_modules, modules, changes)
+        merge(hub, stored_entries, entries, changes)
         gone_entries = [name for name in stored_entries if name not in entries]
         gone_modules = [name for name in stored_modules if name not in modules]
-        changes["removed"] += entry_repo.delete_where(where=C.in_("name", gone_entries))
-        changes["removed"] += module_repo.delete_where(where=C.in_("name", gone_modules))
+        changes["removed"] += hub.delete_where(Entry, where=C.in_("name", gone_entries))
+        changes["removed"] += hub.delete_where(Module, where=C.in_("name", gone_modules))
     return changes
 
 
@@ -228,19 +228,21 @@ def print_table(title: str, headers: str, rows: Iterable[Iterable[object]]) -> N
 
 def answer(db: Database, modules: list[str], text: str) -> None:
     """Ask what these modules hold, and search them for a text."""
-    repo = Repository(db, Entry)
+    hub = UnifiedRepository(db, auto_schema=True)
     here = C.in_("module", modules)
     documented = C.gt("doc_length", 0)
 
     kinds = {kind: here & C.eq("kind", kind) for kind in Kind}
-    counts = [(kind.value, repo.count(where), repo.count(where & documented)) for kind, where in kinds.items()]
+    counts = [
+        (kind.value, hub.count(Entry, where), hub.count(Entry, where & documented)) for kind, where in kinds.items()
+    ]
     print_table("How much is documented?", "kind entries documented", counts)
 
-    longest = repo.list(where=here, order_by=[OrderBy("doc_length", desc=True), "name"], limit=5)
+    longest = hub.list(Entry, where=here, order_by=[OrderBy("doc_length", desc=True), "name"], limit=5)
     rows: list[tuple[object, ...]] = [(entry.name, entry.doc_length, entry.summary) for entry in longest]
     print_table("What has the longest documentation?", "name characters summary", rows)
 
-    silent = repo.list(where=[here, C.in_("kind", [Kind.FUNCTION, Kind.METHOD]), ~documented], order_by="name")
+    silent = hub.list(Entry, where=[here, C.in_("kind", [Kind.FUNCTION, Kind.METHOD]), ~documented], order_by="name")
     example = {entry.module: entry.name for entry in reversed(silent)}
     most = Counter(entry.module for entry in silent).most_common(5)
     print_table(
@@ -249,19 +251,21 @@ def answer(db: Database, modules: list[str], text: str) -> None:
         [(module, count, example[module]) for module, count in most],
     )
 
-    pages = max(1, math.ceil(repo.count(kinds[Kind.CLASS]) / 5))
+    pages = max(1, math.ceil(hub.count(Entry, kinds[Kind.CLASS]) / 5))
     page = min(2, pages)
-    classes = repo.list(where=kinds[Kind.CLASS], order_by="name", limit=5, offset=(page - 1) * 5)
+    classes = hub.list(Entry, where=kinds[Kind.CLASS], order_by="name", limit=5, offset=(page - 1) * 5)
     rows = [(entry.name, " ".join(entry.tags), entry.summary) for entry in classes]
     print_table(f"Classes by name, page {page} of {pages}", "name tags summary", rows)
 
-    questions = Repository(db, Question)
-    questions.get_or_create(lookup={"text": text})
-    questions.update_where({"asked": F("asked") + 1, "last_asked": datetime.now(UTC)}, where=C.eq("text", text))
-    asked = questions.list(where=C.eq("text", text))[0].asked
+    hub.get_or_create(Question, lookup={"text": text})
+    asked_now = {"asked": F("asked") + 1, "last_asked": datetime.now(UTC)}
+    hub.update_where(Question, asked_now, where=C.eq("text", text))
+    asked = hub.list(Question, where=C.eq("text", text))[0].asked
     about = kinds[Kind.FUNCTION] & (C.contains("name", text) | C.ilike("summary", f"%{text}%"))
-    title = f"Functions about {text!r}: {repo.count(about)} in all (question asked {asked} times so far)"
-    rows = [(entry.name, entry.signature or "(...)") for entry in repo.list(where=about, order_by="name", limit=5)]
+    title = f"Functions about {text!r}: {hub.count(Entry, about)} in all (question asked {asked} times so far)"
+    rows = [
+        (entry.name, entry.signature or "(...)") for entry in hub.list(Entry, where=about, order_by="name", limit=5)
+    ]
     print_table(title, "name signature", rows)
 
 
@@ -281,7 +285,6 @@ def main() -> int:
             return 2
     try:
         with Database(sqlite3.connect(options.db)) as db:
-            apply_schema(db, [Module, Entry, Question], if_not_exists=True)
             started = time.perf_counter()
             modules, entries = read(packages)
             changes = store(db, packages, modules, entries)

@@ -19,6 +19,7 @@ run -m ruff format --check .
 run -m ruff check .
 run -m mypy --strict mini_orm
 run -m mypy examples
+run -m mypy benchmarks
 run scripts/rules_table.py --check
 if [ "${1:-}" != --static ]; then
     echo "+ scripts/test.sh"

@@ -1,0 +1,22 @@
+"""Who takes part: one class for each way to do the operations, by database.
+
+A class is named as `module:Class` and imported in its own process, so that a package that is not installed there is a
+gap in the table, and no contestant carries the modules of another one.
+"""
+
+from __future__ import annotations
+
+#: The first name is what the others are measured by; one name may have several classes, each with operations of its
+#: own (the awaited ones).
+CONTESTANTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "sqlite": {
+        "raw": (
+            "benchmarks.contestants.sqlite_raw:RawSqlite3",
+            "benchmarks.contestants.sqlite_aiosqlite:RawAiosqlite",
+        ),
+        "mini_orm": (
+            "benchmarks.contestants.sqlite_mini_orm:MiniOrm",
+            "benchmarks.contestants.sqlite_mini_orm:AsyncMiniOrm",
+        ),
+    },
+}

@@ -1,0 +1,81 @@
+"""The databases that contestants work on: each gets one of its own, all with the same rows.
+
+mini_orm makes the tables and fills them, so that everybody reads what it stores.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+
+from mini_orm import Database, Repository, apply_schema
+
+from . import data
+from .contestants.sqlite import connect
+from .models import FIELDS, MODELS, Contact, User
+
+
+def fill(db: Database, rows: int) -> None:
+    """Make the tables and their rows; what `Contestant.restore` needs stands beside them."""
+    apply_schema(db, MODELS)
+    Repository(db, User).insert_many(data.user(number) for number in range(1, rows + 1))
+    Repository(db, Contact).insert_many(data.contact(number) for number in range(1, rows + 1))
+    for table in FIELDS:
+        db.execute(f"CREATE TABLE original_{table} AS SELECT * FROM {table}")
+
+
+class Databases(AbstractContextManager["Databases"]):
+    """Gives out filled databases, and removes them at the end of its `with` block."""
+
+    @abstractmethod
+    def new(self) -> str:
+        """Make a filled database; return the address that a contestant opens it by."""
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Return the versions of the database and of the packages that reach it, by name."""
+
+
+class SqliteFiles(Databases):
+    """Copies of one file, in a directory of their own."""
+
+    def __init__(self, rows: int) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="mini_orm_benchmark_")
+        self._made = 0
+        self._original = Path(self._directory.name) / "original.sqlite3"
+        with Database(connect(self._original)) as db:
+            fill(db, rows)
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def new(self) -> str:
+        self._made += 1
+        path = self._original.with_name(f"{self._made}.sqlite3")
+        shutil.copyfile(self._original, path)
+        return str(path)
+
+    def versions(self) -> dict[str, str]:
+        return {"SQLite": sqlite3.sqlite_version, "aiosqlite": package_version("aiosqlite")}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._directory.cleanup()
+
+
+def package_version(name: str) -> str:
+    """Return a package's version, in words where there is none."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+#: By the name on the command line: what makes its databases, given the number of rows.
+DATABASES: dict[str, Callable[[int], Databases]] = {"sqlite": SqliteFiles}

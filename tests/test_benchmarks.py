@@ -1,0 +1,255 @@
+"""The benchmark runs, compares what it measures, and says so where results differ. No test looks at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from benchmarks import report, sql
+from benchmarks.contestants.sqlite_raw import RawSqlite3
+from benchmarks.databases import Databases, SqliteFiles
+from benchmarks.models import User
+from benchmarks.operations import BY_NAME, OPERATIONS, Operation
+from benchmarks.profiling import Samples, listing
+from benchmarks.rounds import ContestantFailed, RemoteContestant, Result, disagreeing, measure
+from benchmarks.worker import digest_of, made, turn
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does, with warnings as errors in all of its processes."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "benchmarks.sql", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+class WrongCount(RawSqlite3):
+    """Counts one too many."""
+
+    def count(self, age: int) -> int:
+        return super().count(age) + 1
+
+
+class ForgetsAColumn(RawSqlite3):
+    """Updates all columns but one, and says the right number of rows."""
+
+    def update(self, user: User) -> int:
+        stored = self.get(user.id or 0)
+        return super().update(user if stored is None else dataclasses.replace(user, email=stored.email))
+
+
+class Fails(RawSqlite3):
+    """Can't count."""
+
+    def count(self, age: int) -> int:
+        raise ValueError("not today")
+
+
+def not_installed(address: str) -> None:
+    """Stand for a contestant whose package is not here."""
+    import no_such_package  # type: ignore[import-not-found]  # noqa: F401
+
+
+class TheCommand(unittest.TestCase):
+    """`python -m benchmarks.sql`, in processes of its own."""
+
+    def test_a_quick_run(self) -> None:
+        """Every operation is there with a ratio, and everybody's results are the same."""
+        with tempfile.TemporaryDirectory(prefix="mini_orm_test_") as directory:
+            path = Path(directory) / "run.json"
+            run = benchmark("--db", "sqlite", "--quick", "--json", str(path))
+            self.assertEqual(run.returncode, 0, run.stderr)
+            found = json.loads(path.read_text(encoding="utf-8"))
+        self.assertEqual(list(found["operations"]), [operation.name for operation in OPERATIONS])
+        for operation in OPERATIONS:
+            with self.subTest(operation=operation.name):
+                entry = found["operations"][operation.name]
+                self.assertEqual(entry["disagreeing"], [])
+                self.assertEqual(set(entry["seconds"]), {"raw", "mini_orm"})
+                self.assertIsNotNone(entry["median_ratio"]["mini_orm"])
+                [line] = [line for line in run.stdout.splitlines() if f"| `{operation.name}` " in line]
+                self.assertNotIn("differ", line)
+                self.assertNotIn(f" {report.GAP} |", line)
+        self.assertEqual(found["import"]["modules"], [])
+        self.assertIn("`import mini_orm`", run.stdout)
+
+    def test_arguments_that_make_no_sense(self) -> None:
+        """They are refused before anything is measured; a table of a part is never written into the README."""
+        for arguments in (["--only", "nothing"], ["--rows", "0"], ["--db", "none"], ["--write-readme", "--quick"]):
+            with self.subTest(arguments=arguments), contextlib.redirect_stderr(io.StringIO()) as said:
+                with self.assertRaises(SystemExit) as stopped:
+                    sql.main(arguments)
+                self.assertEqual(stopped.exception.code, 2)
+                self.assertIn(arguments[0], said.getvalue())
+
+
+class Comparing(unittest.TestCase):
+    """Results that are not equal are found, wherever the difference is."""
+
+    databases: Databases
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.databases = cls.enterClassContext(SqliteFiles(50))
+
+    def measured(self, operation: str, *contestants: type) -> Result:
+        """Measure some of this module's contestants in processes of their own, named by their classes."""
+        with contextlib.ExitStack() as stack:
+            remote = [
+                stack.enter_context(RemoteContestant(one.__name__, f"{one.__module__}:{one.__name__}", address))
+                for one in contestants
+                for address in [self.databases.new()]
+            ]
+            return measure(BY_NAME[operation], remote, rows=50, calls=4, repeats=1)
+
+    def test_digests(self) -> None:
+        """The digest of equal values is equal; a bool is no int, and a list no tuple."""
+        self.assertEqual(digest_of([1, "a"], None), digest_of([1, "a"], None))
+        for other in ([True, "a"], [1, "b"], (1, "a"), ["a", 1]):
+            self.assertNotEqual(digest_of([1, "a"]), digest_of(other))
+
+    def test_disagreeing(self) -> None:
+        """Those are named whose digest is not the first's."""
+        self.assertEqual(disagreeing({}), set())
+        self.assertEqual(disagreeing({"raw": "a"}), set())
+        self.assertEqual(disagreeing({"raw": "a", "one": "a", "two": "a"}), set())
+        self.assertEqual(disagreeing({"raw": "a", "one": "a", "two": "b"}), {"two"})
+
+    def test_another_result(self) -> None:
+        """A contestant that returns something else is named; the same one is not where it is right."""
+        self.assertEqual(self.measured("count", RawSqlite3, WrongCount).disagreeing, {"WrongCount"})
+        self.assertEqual(self.measured("exists", RawSqlite3, WrongCount).disagreeing, set())
+
+    def test_another_table(self) -> None:
+        """What was written counts, whatever was returned."""
+        found = self.measured("update_in_transaction", RawSqlite3, ForgetsAColumn)
+        self.assertEqual(found.disagreeing, {"ForgetsAColumn"})
+
+    def test_failure(self) -> None:
+        """A contestant that raises ends the run, with its traceback."""
+        with self.assertRaisesRegex(ContestantFailed, r"(?s)Fails: .*ValueError: not today"):
+            self.measured("count", Fails)
+
+    def test_a_gap(self) -> None:
+        """Who has no such operation has no time, and no ratio."""
+        found = self.measured("get_async", RawSqlite3)
+        self.assertEqual((found.seconds, found.median_ratio("mini_orm"), found.disagreeing), ({}, None, set()))
+
+    def test_a_package_that_is_not_installed(self) -> None:
+        """It is named, and its contestant can do nothing; a module of ours that is missing is a failure."""
+        with RemoteContestant("peer", f"{__name__}:not_installed", self.databases.new()) as peer:
+            self.assertEqual((peer.missing, peer.operations), ("no_such_package", frozenset()))
+        with self.assertRaisesRegex(ContestantFailed, r"(?s)peer: .*benchmarks\.nothing"):
+            RemoteContestant("peer", "benchmarks.nothing:Peer", self.databases.new())
+
+    def test_the_command_fails(self) -> None:
+        """Results that differ are said in the table and on stderr, and are the exit code."""
+        different = {"sqlite": {"raw": (f"{__name__}:RawSqlite3",), "mini_orm": (f"{__name__}:WrongCount",)}}
+        with (
+            mock.patch.object(sql, "CONTESTANTS", different),
+            contextlib.redirect_stdout(io.StringIO()) as out,
+            contextlib.redirect_stderr(io.StringIO()) as err,
+        ):
+            code = sql.main(["--quick", "--only", "count", "--only", "exists"])
+        self.assertEqual(code, 1)
+        self.assertRegex(out.getvalue(), r"`count` .* results differ: mini_orm")
+        self.assertNotRegex(out.getvalue(), r"`exists` .* differ")
+        self.assertIn("results differ in: count", err.getvalue())
+
+    def test_every_turn_finds_the_same_rows(self) -> None:
+        """What an operation wrote is put back, so that the same round has the same digest again."""
+        contestant = made("benchmarks.contestants.sqlite_raw:RawSqlite3", self.databases.new())
+        self.addCleanup(contestant.close)
+        for operation in OPERATIONS:
+            if operation.name in contestant.operations:
+                with self.subTest(operation=operation.name):
+                    before = [contestant.stored(table) for table in ("users", "contacts", "members")]
+                    first, second = ([*turn(contestant, operation.name, 1, 50, 4)][-1]["digest"] for _ in range(2))
+                    self.assertEqual(first, second)
+                    after = [contestant.stored(table) for table in ("users", "contacts", "members")]
+                    self.assertEqual(before, after)
+
+
+class Reporting(unittest.TestCase):
+    """Numbers that are known."""
+
+    def result(self, **seconds: list[float]) -> Result:
+        operation = Operation("get", "get by key", {"sqlite": 1.0}, 1, mock.Mock(), mock.Mock())
+        return Result(operation, seconds)
+
+    def test_ratios(self) -> None:
+        """The median is that of the rounds' ratios, the minimum that of the shortest times."""
+        result = self.result(raw=[1.0, 2.0, 4.0], mini_orm=[2.0, 3.0, 2.0])
+        self.assertEqual(result.ratios("mini_orm"), [2.0, 1.5, 0.5])
+        self.assertEqual((result.median_ratio("mini_orm"), result.least_ratio("mini_orm")), (1.5, 2.0))
+
+    def test_marks(self) -> None:
+        """A ratio is judged as it is shown; a gap is not judged."""
+        marks = [report.mark(value, 1.0) for value in (0.5, 1.004, 1.01, 1.3, 1.31, None)]
+        self.assertEqual(marks, ["", "", "over", "over", "over 1.3 x target", ""])
+        self.assertEqual(report.mark(2.0, None), "")
+
+    def test_a_table_with_gaps(self) -> None:
+        """Peers have columns of their own, and what they can't do is a gap."""
+        results = [self.result(raw=[1e-6, 1e-6], mini_orm=[2e-6, 2e-6]), self.result(raw=[1e-6], peer=[3e-6])]
+        lines = report.table(results, "sqlite", ["raw", "mini_orm", "peer"]).splitlines()
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        self.assertEqual(
+            cells[0], ["operation", "name", "raw, µs", "mini_orm: min", "median", "peer: min", "median", "target", ""]
+        )
+        shown = ["get by key", "`get`", "1.00 / call"]
+        self.assertEqual(cells[2], [*shown, "2.00", "2.00", "-", "-", "1.00", "over 1.3 x target"])
+        self.assertEqual(cells[3], [*shown, "-", "-", "3.00", "3.00", "1.00", ""])
+
+    def test_the_readme_has_its_markers(self) -> None:
+        """The table can be replaced, once or again, and nothing else changes."""
+        readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+        once = report.replaced(readme, "sqlite", "a table")
+        self.assertIn("\n\na table\n\n", once)
+        self.assertEqual(report.replaced(once, "sqlite", "a table"), once)
+        with self.assertRaisesRegex(ValueError, "mysql"):
+            report.replaced(readme, "mysql", "a table")
+
+
+class Profiling(unittest.TestCase):
+    """The listing of samples."""
+
+    def test_listing(self) -> None:
+        """Own and total time of functions, without the paths of this machine."""
+        frame = sys._getframe()
+        samples = Samples()
+        for _ in range(3):
+            samples.take(0, frame)
+        samples.take(0, frame.f_back)
+        text = listing(samples)
+        self.assertIn("4 samples", text)
+        self.assertRegex(text, r" 75\.0%   75\.0%  Profiling\.test_listing  tests/test_benchmarks\.py:")
+        self.assertNotIn(str(ROOT), text)
+
+    @unittest.skipUnless(hasattr(signal, "setitimer"), "needs a system whose timers send signals")
+    def test_the_command(self) -> None:
+        """It samples the operation that was named, through mini_orm."""
+        with (
+            mock.patch.object(sql, "PROFILED_SECONDS", 0.05),
+            contextlib.redirect_stdout(io.StringIO()) as out,
+        ):
+            self.assertEqual(sql.main(["--rows", "50", "--profile", "update_where"]), 0)
+        self.assertRegex(out.getvalue(), r"%  mini_orm/core/\S+\.py:\d+  ")
+
+
+if __name__ == "__main__":
+    unittest.main()
