@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import json
 import signal
@@ -17,13 +16,15 @@ from unittest import mock
 from benchmarks import report, sql
 from benchmarks.contestants.sqlite_raw import RawSqlite3
 from benchmarks.databases import Databases, SqliteFiles
-from benchmarks.models import User
 from benchmarks.operations import BY_NAME, OPERATIONS, Operation
 from benchmarks.profiling import Samples, listing
 from benchmarks.rounds import ContestantFailed, RemoteContestant, Result, disagreeing, measure
 from benchmarks.worker import digest_of, made, turn
+from tests.benchmark_contestants import Fails, ForgetsAColumn, WrongCount
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Where workers find the contestants of these tests.
+MODULE = "tests.benchmark_contestants"
 
 
 def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,33 +36,6 @@ def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=120,
     )
-
-
-class WrongCount(RawSqlite3):
-    """Counts one too many."""
-
-    def count(self, age: int) -> int:
-        return super().count(age) + 1
-
-
-class ForgetsAColumn(RawSqlite3):
-    """Updates all columns but one, and says the right number of rows."""
-
-    def update(self, user: User) -> int:
-        stored = self.get(user.id or 0)
-        return super().update(user if stored is None else dataclasses.replace(user, email=stored.email))
-
-
-class Fails(RawSqlite3):
-    """Can't count."""
-
-    def count(self, age: int) -> int:
-        raise ValueError("not today")
-
-
-def not_installed(address: str) -> None:
-    """Stand for a contestant whose package is not here."""
-    import no_such_package  # type: ignore[import-not-found]  # noqa: F401
 
 
 class TheCommand(unittest.TestCase):
@@ -151,14 +125,14 @@ class Comparing(unittest.TestCase):
 
     def test_a_package_that_is_not_installed(self) -> None:
         """It is named, and its contestant can do nothing; a module of ours that is missing is a failure."""
-        with RemoteContestant("peer", f"{__name__}:not_installed", self.databases.new()) as peer:
+        with RemoteContestant("peer", f"{MODULE}:not_installed", self.databases.new()) as peer:
             self.assertEqual((peer.missing, peer.operations), ("no_such_package", frozenset()))
         with self.assertRaisesRegex(ContestantFailed, r"(?s)peer: .*benchmarks\.nothing"):
             RemoteContestant("peer", "benchmarks.nothing:Peer", self.databases.new())
 
     def test_the_command_fails(self) -> None:
         """Results that differ are said in the table and on stderr, and are the exit code."""
-        different = {"sqlite": {"raw": (f"{__name__}:RawSqlite3",), "mini_orm": (f"{__name__}:WrongCount",)}}
+        different = {"sqlite": {"raw": (f"{MODULE}:RawSqlite3",), "mini_orm": (f"{MODULE}:WrongCount",)}}
         with (
             mock.patch.object(sql, "CONTESTANTS", different),
             contextlib.redirect_stdout(io.StringIO()) as out,
