@@ -68,7 +68,7 @@ class SQLiteDialect(Dialect):
     # A column's own collation is its index's, too, and no pragma tells it; so a collation counts as the index's own
     # only in a table that has none.
     indexes_sql = (
-        'SELECT i.name, i."unique", i.origin <> \'c\', i.partial = 0 AND x.cid >= 0 AND x."desc" = 0 '
+        'SELECT i.name, i."unique", i.origin <> \'c\', i.partial = 0 AND x."desc" = 0 '
         "AND (x.coll = 'BINARY' OR t.sql LIKE '%COLLATE%'), x.name "
         "FROM sqlite_master AS t JOIN pragma_index_list(t.name, 'main') AS i "
         "JOIN pragma_index_xinfo(i.name, 'main') AS x "

@@ -67,10 +67,10 @@ def diff(meta: ModelMeta, live: LiveTable | None, dialect: Dialect, taken: Mappi
         statements = create_schema_sql(_class(meta), dialect)
         return [Difference("safe", "table", meta.table, f"there is no table {meta.table!r}", tuple(statements)), *found]
     if live.kind != "table":
-        message = f"a {live.kind} stands in the place of the table {meta.table!r}"
+        message = f"the name of the table {meta.table!r} is that of something else: {live.kind}"
         return [Difference("conflict", "table", meta.table, message, is_mendable=False), *found]
     comparison = _Comparison(meta, live, dialect)
-    parts = (comparison.columns(), comparison.primary_key(), comparison.foreign_keys(), comparison.indexes(taken))
+    parts = (comparison.columns(), comparison.primary_key(), comparison.foreign_keys(), comparison.indexes())
     return [*found, *(difference for part in parts for difference in part)]
 
 
@@ -200,14 +200,14 @@ class _Comparison:
 
     # --- indexes ---
 
-    def indexes(self, taken: Mapping[str, str]) -> Iterator[Difference]:
+    def indexes(self) -> Iterator[Difference]:
         there = {self.dialect.fold(index.name): index for index in self.live.indexes}
         for index in self.meta.indexes:
             live = there.pop(self.dialect.fold(index.name), None)
             create = index_sql(self.meta, index, self.dialect)
-            if live is None and index.name not in taken:
+            if live is None:
                 yield Difference("safe", "index", index.name, f"the index {index.name!r} is missing", (create,))
-            elif live is not None and not self._is_same(index, live):
+            elif not self._is_same(index, live):
                 drop = self.dialect.drop_index(self.dialect.quote(live.name), self.dialect.quote(self.meta.table))
                 yield Difference("safe", "index", index.name, f"the index {index.name!r} is another", (drop, create))
         for live in there.values():

@@ -6,7 +6,7 @@ The SQL that asks is the dialect's; its rows are these, on every database:
 - `columns_sql`, in the order of the table: name, type, nullable, default, place in the primary key (from 1; 0: none),
   whether the database computes it, whether the database hands out its values as a key.
 - `indexes_sql`, a row for each column of an index, in order: index, unique, whether a constraint made it, whether the
-  column is in it as it is (no expression, condition, direction or collation), column.
+  column is in it as it is (no condition, direction or collation of its own), column (`NULL`: an expression).
 - `foreign_keys_sql`, a row for each column of a foreign key, in order: id, column, table and column that it refers to
   (`NULL`: not known), what happens on delete.
 - `referrers_sql`, a row for each column of a foreign key of another table that refers to this one: table, id, column.
