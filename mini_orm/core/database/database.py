@@ -57,10 +57,12 @@ class Database:
     def __init__(self, source: Any, dialect: Dialect | None = None, *, joined: bool | None = None) -> None:
         self._scope: Scope | None = None
         self._closed = False
+        self._is_checked = True
         self._source: Guard | Pool
         self._guard: Guard | None = None
         if isinstance(source, PoolConnector):
             self._source = source._pool
+            self._is_checked = self._source.driver is not None
             self._dialect = pooled_dialect(self._source, dialect, joined, is_async=False)
             return
         driver = driver_of(source)
@@ -71,9 +73,13 @@ class Database:
 
     @classmethod
     def _bound(cls, db: Database, scope: Scope) -> Database:
+        if not db._is_checked:
+            scope.guard.driver.check_dialect(db._dialect)
+            db._is_checked = True
         bound = cls.__new__(cls)
         bound._scope = scope
         bound._closed = False
+        bound._is_checked = True
         bound._dialect = db._dialect
         bound._source = db._source
         bound._guard = scope.guard
@@ -143,9 +149,12 @@ class Database:
         thread = lease.thread
         try:
             guard = drive(lease.acquire())
+            if not self._is_checked:
+                guard.driver.check_dialect(self._dialect)
+                self._is_checked = True
             executor = guard.executor
             try:
-                pool.running[thread] = guard
+                pool.running[thread] = lease
                 executor.enter()
                 result = drive(operation(executor, *args, **kwargs))
             finally:

@@ -52,11 +52,13 @@ class AsyncDatabase:
 
         self._scope: Scope | None = None
         self._closed = False
+        self._is_checked = True
         self._source: Guard | Pool
         self._guard: Guard | None = None
         self._runner: Runner = TaskRunner()
         if isinstance(source, PoolConnector):
             self._source = source._pool
+            self._is_checked = self._source.driver is not None
             self._dialect = pooled_dialect(self._source, dialect, joined, is_async=True)
             return
         driver = driver_of(source)
@@ -66,9 +68,13 @@ class AsyncDatabase:
 
     @classmethod
     def _bound(cls, db: AsyncDatabase, scope: Scope) -> AsyncDatabase:
+        if not db._is_checked:
+            scope.guard.driver.check_dialect(db._dialect)
+            db._is_checked = True
         bound = cls.__new__(cls)
         bound._scope = scope
         bound._closed = False
+        bound._is_checked = True
         bound._dialect = db._dialect
         bound._runner = db._runner
         bound._source = db._source
@@ -124,6 +130,9 @@ class AsyncDatabase:
         lease = PoolLease(self._source, self._runner)
         try:
             guard = await lease.acquire()
+            if not self._is_checked:
+                guard.driver.check_dialect(self._dialect)
+                self._is_checked = True
             result = await guard.runner.perform(guard, _use(guard, operation, *args, **kwargs))
             await lease.settle(quiet=False)
             return result

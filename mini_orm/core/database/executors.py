@@ -169,14 +169,18 @@ class Executor:
     # --- between two users of a pooled connection ---
 
     def look(self) -> Any:
-        """Make the connection ready, and note what its session looks like, for `reset`."""
+        """Make the connection ready, and note what its session looks like to its users, for `reset`."""
         self.enter()
+        self.leave()
         try:
             return self.driver.session(self.conn, self._cursor)
         except self._errors as exc:
             raise self.error(exc, None) from exc
-        finally:
-            self.leave()
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether an interrupt kept a use from its end, which the next `enter` and `leave` make up for."""
+        return bool(self.blocks) or self._mode is not None or self._holds_read_only
 
     def undo(self) -> None:
         """Roll back what is open on the connection, whoever opened it."""
@@ -189,7 +193,6 @@ class Executor:
             raise self.error(exc, None) from exc
         self.blocks.clear()
         self.read_only = False
-        self.is_touched = False
 
     def reset(self, session: Any) -> None:
         """Make the session what it was when `look` saw it."""

@@ -15,9 +15,9 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-from ...errors import ClosedError, ConfigurationError, TransactionError
+from ...errors import ClosedError, ConfigurationError, DatabaseError, TransactionError
 from ..drivers import Driver
-from .executors import Executor
+from .executors import Executor, drive, log
 from .locks import Lock, ThreadHold
 from .registry import Registry
 
@@ -62,6 +62,14 @@ class Runner(Protocol):
         """Close a blocking connection without a loop."""
         ...
 
+    def close_later(self, guard: Guard) -> None:
+        """Close a connection without waiting for that, nor for what runs on it."""
+        ...
+
+    def later(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Have something done that nobody waits for; `False` where there is no loop to do it, and it is not done."""
+        ...
+
     def owner(self) -> object:
         """Return who runs now."""
         ...
@@ -103,7 +111,19 @@ class Source(Protocol):
 class Guard:
     """One connection under mini_orm's care."""
 
-    __slots__ = ("__weakref__", "closed", "conn", "driver", "executor", "in_use", "lock", "runner", "scope", "session")
+    __slots__ = (
+        "__weakref__",
+        "closed",
+        "conn",
+        "driver",
+        "executor",
+        "in_use",
+        "is_left",
+        "lock",
+        "runner",
+        "scope",
+        "session",
+    )
 
     def __init__(self, driver: Driver, conn: Any, executor: Executor, runner: Runner) -> None:
         self.driver = driver
@@ -114,6 +134,8 @@ class Guard:
         self.scope: Any = None
         #: What `Executor.look` saw when a pool opened it.
         self.session: Any = None
+        #: A transaction of the user's is open on it, and stays so until the user takes it again.
+        self.is_left = False
         self.in_use = False
         self.closed = False
 
@@ -251,6 +273,16 @@ class ThreadRunner:
 
     def close_blocking(self, guard: Guard) -> None:
         close_now(guard)
+
+    def close_later(self, guard: Guard) -> None:
+        try:
+            guard.runner.close_blocking(guard)
+        except DatabaseError as exc:
+            log.debug("a connection that was given up could not be closed: %s", type(exc).__name__)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> bool:
+        drive(work)
+        return True
 
     def owner(self) -> object:
         return thread_owner()

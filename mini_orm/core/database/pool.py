@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, get_args
 
@@ -97,7 +97,7 @@ class PoolConnector:
         _check_timeout(timeout)
         self._pool.check()
         self._pool.find_out()
-        return self._on_face(self._acquired(timeout))
+        return self._on_face(self._acquired(timeout, self._new_lease()))
 
     def release(self, conn: Any) -> Any:
         """Give a connection back.
@@ -122,6 +122,9 @@ class PoolConnector:
 
         Who waits for a connection gets a `ClosedError`.
         """
+        if self._pool.is_async is None:  # nothing was opened yet, and nobody knows how that is done
+            drive(self._pool.close(self._pool.runner()))
+            return _Nothing()
         return self._on_face(self._pool.close(self._pool.runner()))
 
     def __enter__(self) -> PoolConnector:
@@ -154,24 +157,28 @@ class PoolConnector:
     def _on_face(self, work: Coroutine[Any, Any, Any]) -> Any:
         return work if self._pool.is_async else drive(work)
 
-    async def _acquired(self, timeout: float | None) -> Any:
-        pool = self._pool
-        lease = PoolLease(pool, pool.runner(), in_hands=True)
+    def _new_lease(self) -> PoolLease:
+        return PoolLease(self._pool, self._pool.runner(), in_hands=True)
+
+    async def _acquired(self, timeout: float | None, lease: PoolLease) -> Any:
         try:
             guard = await lease.acquire(timeout)
-            pool.handed_out[id(guard.conn)] = lease
+            self._pool.handed_out[id(guard.conn)] = lease
+            return guard.conn
         except BaseException:
-            await lease.settle(quiet=True)
+            if lease.guard is not None:
+                self._pool.handed_out.pop(id(lease.guard.conn), None)
             lease.drop()
             raise
-        return guard.conn
 
     async def _released(self, conn: Any, *, quiet: bool) -> None:
         lease = self._pool.handed_out.get(id(conn))
         if lease is None or lease.guard is None or lease.guard.conn is not conn:
+            if quiet:
+                return  # an error is on its way already
             raise ValueError("this connection was not taken out of this pool, or is back in it already")
-        del self._pool.handed_out[id(conn)]
         try:
+            self._pool.handed_out.pop(id(conn), None)
             await lease.settle(quiet=quiet)
         finally:
             lease.drop()
@@ -184,11 +191,17 @@ class PooledConnection:
         self._connector = connector
         self._timeout = timeout
         self._conn: Any = None
+        self._lease: PoolLease | None = None
 
     def __enter__(self) -> Any:
         self._connector.require_face(is_async=False)
-        self._conn = self._connector.acquire(self._timeout)
-        return self._conn
+        lease = self._lease = self._connector._new_lease()
+        try:
+            conn = self._conn = drive(self._connector._acquired(self._timeout, lease))
+        except BaseException:
+            self._let_go()
+            raise
+        return conn
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -197,13 +210,36 @@ class PooledConnection:
 
     async def __aenter__(self) -> Any:
         self._connector.require_face(is_async=True)
-        self._conn = await self._connector.acquire(self._timeout)
-        return self._conn
+        lease = self._lease = self._connector._new_lease()
+        try:
+            conn = self._conn = await self._connector._acquired(self._timeout, lease)
+        except BaseException:
+            self._let_go()
+            raise
+        return conn
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._connector._released(self._conn, quiet=kind is not None)
+
+    def _let_go(self) -> None:
+        lease = self._lease
+        if lease is not None and lease.guard is not None:
+            self._connector._pool.handed_out.pop(id(lease.guard.conn), None)
+            lease.drop()
+
+    def __del__(self) -> None:
+        # An interrupt in the first instruction of __exit__ lets nobody else give the connection back.
+        if getattr(self, "_lease", None) is not None:
+            self._let_go()
+
+
+class _Nothing:
+    """What was done already, for who awaits it and who does not."""
+
+    def __await__(self) -> Iterator[None]:
+        return iter(())
 
 
 def _unwrapped(

@@ -4,7 +4,7 @@ Rules of this file:
 - Who has a place of `slots` may have a connection: an idle one, or a new one. So the pool can lose a connection, or
   fail to open one, and never a place; a lease that is dropped gives its place up with its last reference.
 - A lease ends in two steps. `settle` may talk to the database: it rolls back, resets, closes. `drop` gives back what
-  is left, at once and always.
+  is left, at once and always. What came back unsettled is settled by who takes it next (`executor.is_touched`).
 - After mini_orm's own operations nothing is sent. What was in the user's hands, also by raw SQL, is looked at.
 - A connection whose state is not known is closed, and its place is free for a new one.
 """
@@ -23,12 +23,13 @@ from ...errors import (
     ClosedError,
     ConfigurationError,
     DirtyConnectionError,
+    MiniOrmError,
     PoolError,
     PoolTimeout,
     TransactionError,
     translated,
 )
-from ..drivers import Driver, driver_of
+from ..drivers import Driver, driver_of, driver_of_error
 from .executors import log
 from .guards import IN_THE_MIDDLE, Guard, Runner, ThreadRunner, new_guard
 from .locks import Lock
@@ -73,8 +74,8 @@ class Pool:
         self.closed = False
         #: Connections in the user's hands, by id.
         self.handed_out: dict[int, PoolLease] = {}
-        #: Thread -> the connection that an operation of it is using now.
-        self.running: dict[int, Guard] = {}
+        #: Thread -> what an operation of it is using now, or used before it was interrupted.
+        self.running: dict[int, PoolLease] = {}
         #: Leases of blocking databases' transactions.
         self.transactions: set[PoolLease] = set()
         self._connect = connect
@@ -123,7 +124,11 @@ class Pool:
         with self._mutex:
             if self.is_async is not None:
                 return
-            first = self._call()
+            self.check()
+            try:
+                first = self._call()
+            except Exception as exc:
+                raise self._translated(exc) from exc
             is_async = inspect.isawaitable(first)
             try:
                 self.driver = driver_of(first)
@@ -168,10 +173,7 @@ class Pool:
         try:
             conn = await own.connect(self._call, in_loop=bool(self.is_async))
         except Exception as exc:
-            if self.driver is None or not isinstance(exc, self.driver.errors):
-                raise
-            ours, attributes = self.driver.classify(exc, None)
-            raise translated(ours, exc, sql=None, **attributes) from exc
+            raise self._translated(exc) from exc
         guard = self._guarded(conn, own)
         try:
             guard.session = await own.perform(guard, _looked(guard))
@@ -179,6 +181,14 @@ class Pool:
             await own.close(guard)
             raise
         return guard
+
+    def _translated(self, exc: Exception) -> Exception:
+        """Make an error of `connect` ours, if it is a driver's."""
+        driver = self.driver or driver_of_error(exc)
+        if driver is None or not isinstance(exc, driver.errors) or isinstance(exc, MiniOrmError):
+            return exc
+        ours, attributes = driver.classify(exc, None)
+        return translated(ours, exc, sql=None, **attributes)
 
     def _guarded(self, conn: Any, runner: Runner) -> Guard:
         if self.driver is None:
@@ -205,7 +215,8 @@ class Pool:
 
     def in_the_middle(self) -> Guard | None:
         """Return the connection on which this thread is in the middle of an operation."""
-        return self.running.get(threading.get_ident())
+        lease = self.running.get(threading.get_ident())
+        return None if lease is None else lease.guard  # of a lease that was dropped, too
 
     def timed_out(self) -> PoolTimeout:
         """Say how the pool is used."""
@@ -230,17 +241,7 @@ class Pool:
 class PoolLease:
     """A claim on a connection of a pool."""
 
-    __slots__ = (
-        "__weakref__",
-        "_hold",
-        "_in_hands",
-        "_is_dropped",
-        "_pool",
-        "_runner",
-        "_transacts",
-        "guard",
-        "thread",
-    )
+    __slots__ = ("_hold", "_in_hands", "_is_busy", "_is_dropped", "_pool", "_runner", "_transacts", "guard", "thread")
 
     def __init__(self, pool: Pool, runner: Runner, *, in_hands: bool = False, for_transaction: bool = False) -> None:
         self.guard: Guard | None = None
@@ -249,6 +250,7 @@ class PoolLease:
         self._runner = runner
         self._in_hands = in_hands
         self._transacts = for_transaction and not runner.is_async
+        self._is_busy = False
         self._is_dropped = False
         self._hold = runner.hold(pool.slots)
         self._hold.thread = None  # a thread may have several
@@ -274,32 +276,46 @@ class PoolLease:
             raise pool.timed_out() from None
         pool.check()  # it may have been closed meanwhile
         guard = self.guard = pool.take_idle()
-        if guard is None:
+        if guard is None or self._needs_care(guard):
             # Not to be stopped: a driver that is cancelled while it connects leaves threads and sockets behind.
-            await self._runner.finish(self._open())
-        elif self._runner.is_async and not guard.runner.is_async:  # it was opened for a blocking `acquire`
-            guard.runner = self._runner.fresh()
-        if guard is not None and guard.executor.is_touched and not self._in_hands:  # left so by "ignore"
-            await self._runner.finish(self._clean(guard))
+            await self._runner.finish(self._made_ready(guard))
         if self._transacts:
             pool.transactions.add(self)
         assert self.guard is not None
+        if self._in_hands:
+            self.guard.executor.is_touched = True
         return self.guard
 
-    async def _open(self) -> None:
-        guard = await self._pool.open(self._runner)
-        if self._is_dropped:  # nobody waits for it any more
-            await close_guard(guard, self._runner)
-        else:
-            self.guard = guard
+    def _needs_care(self, guard: Guard) -> bool:
+        """Whether an idle connection is not as its next user may have it."""
+        if self._runner.is_async and not guard.runner.is_async:  # it was opened for a blocking `acquire`
+            guard.runner = self._runner.fresh()
+        executor = guard.executor
+        if self._in_hands:
+            return executor.is_unfinished or (executor.is_touched and not guard.is_left)
+        return executor.is_touched
 
-    async def _clean(self, guard: Guard) -> None:
+    async def _made_ready(self, guard: Guard | None) -> None:
+        """Open a connection, or settle what its last user could not, interrupted or with the guard "ignore"."""
+        self._is_busy = True
         try:
-            await self._perform(guard, _undone(guard))
-        except Exception as exc:
-            log.warning("a pooled connection could not be rolled back (%s) and is closed", type(exc).__name__)
+            if guard is not None:
+                try:
+                    await self._perform(guard, _unwound(guard))
+                    await self._reset(guard)
+                except Exception as exc:
+                    log.warning("a pooled connection could not be used again (%s) and is closed", type(exc).__name__)
+                    await self._discard()
+            if self.guard is None:
+                self.guard = await self._pool.open(self._runner)
+        finally:
+            await self._done()
+
+    async def _done(self) -> None:
+        """End a step that is not to be stopped. If nobody waited for its end, the connection is nobody's."""
+        self._is_busy = False
+        if self._is_dropped:
             await self._discard()
-            await self._open()
 
     async def _perform(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
         # A blocking `acquire` may get what an AsyncDatabase opened, and has no loop.
@@ -320,9 +336,12 @@ class PoolLease:
         if guard is None:
             return
         executor = guard.executor
-        if executor.broken is not None or executor.is_lost or self._pool.closed:
+        if executor.broken is not None:
+            self.guard = None
+            self._runner.close_later(guard)  # it may be stuck
+        elif executor.is_lost or self._pool.closed:
             await self._runner.finish(self._discard())
-        elif executor.is_touched or self._in_hands:
+        elif executor.is_touched:
             try:
                 await self._runner.finish(self._settle(guard))
             except PoolError as exc:
@@ -331,46 +350,69 @@ class PoolLease:
                 log.warning("%s", exc)
 
     async def _settle(self, guard: Guard) -> None:
-        policy = self._pool.policy
+        self._is_busy = True
+        try:
+            await self._settled(guard, self._pool.policy)
+        except PoolError:
+            raise
+        except BaseException:  # an interrupt: nobody knows what it is in the middle of
+            await self._discard()
+            raise
+        finally:
+            if self._pool.closed:
+                await self._discard()
+            await self._done()
+
+    async def _settled(self, guard: Guard, policy: Policy) -> None:
+        is_dirty = False
         try:
             is_dirty = await self._perform(guard, _is_dirty(guard))
-            if is_dirty and policy.leaves:
-                guard.executor.is_touched = True
+            guard.is_left = is_dirty and policy.leaves
+            if guard.is_left:
                 return
             if is_dirty:
-                log.log(logging.INFO if policy.discards else logging.WARNING, "rolling back a transaction left open")
+                log.log(
+                    logging.INFO if policy.discards else logging.WARNING,
+                    "rolling back a transaction that was left open on a pooled connection",
+                )
             await self._perform(guard, _undone(guard))
         except Exception as exc:
             log.warning("a pooled connection could not be rolled back (%s) and is closed", type(exc).__name__)
             await self._discard()
-            return
-        if not (is_dirty and policy.discards):
-            await self._reset(guard, policy)
-            return
-        await self._discard()
-        if policy.guard == "raise":
-            raise DirtyConnectionError(
-                "a connection came back to the pool with an open transaction; it was rolled back, and the connection "
-                "closed: commit or roll back before that"
-            )
+        if is_dirty and policy.discards:
+            await self._discard()
+            if policy.guard == "raise":
+                raise DirtyConnectionError(
+                    "a connection came back to the pool with an open transaction; nothing of it is kept, and the "
+                    "connection is closed: commit or roll back before that"
+                )
+        if self.guard is not None:
+            await self._reset(guard)
 
-    async def _reset(self, guard: Guard, policy: Policy) -> None:
-        if not policy.resets:
-            return
+    async def _reset(self, guard: Guard) -> None:
+        """Put the session back; then the connection is as good as new."""
+        policy = self._pool.policy
         try:
-            if policy.hook is None:
+            if policy.resets and policy.hook is None:
                 await self._perform(guard, _reset(guard))
-                return
-            if guard.driver.is_blocking:
-                done = await self._perform(guard, _hooked(guard, policy.hook))
-            else:
-                done = policy.hook(guard.conn)
-            if inspect.isawaitable(done):
-                await done
-            await self._perform(guard, _undone(guard))  # the hook may have left one open
+            elif policy.resets:
+                await self._call_hook(guard, policy.hook)
+                await self._perform(guard, _undone(guard))  # the hook may have left one open
         except Exception as exc:
             await self._discard()
             raise PoolError("the session of a connection could not be reset; the connection is closed") from exc
+        guard.executor.is_touched = guard.is_left = False
+
+    async def _call_hook(self, guard: Guard, hook: Any) -> None:
+        if guard.driver.is_blocking:
+            done = await self._perform(guard, _hooked(guard, hook))
+        else:
+            done = hook(guard.conn)
+        if inspect.iscoroutine(done) and not self._runner.is_async:
+            done.close()
+            raise TypeError("session_reset_hook of blocking connections is a plain function, not a coroutine one")
+        if inspect.isawaitable(done):
+            await done
 
     async def _discard(self) -> None:
         guard, self.guard = self.guard, None
@@ -383,12 +425,29 @@ class PoolLease:
     def drop(self) -> None:
         """Give the connection and its place back, as they are. Twice is fine."""
         self._is_dropped = True
-        guard, self.guard = self.guard, None
-        if guard is not None:
-            self._pool.put(guard)
+        guard = self.guard
+        if guard is not None and not self._is_busy:
+            if guard.executor.blocks and self._runner.later(self._undo_and_drop(guard)):
+                return
+            self.guard = None
+            if self._pool.closed:
+                self._runner.close_later(guard)
+            else:
+                self._pool.put(guard)
         if self._transacts:
             self._pool.transactions.discard(self)
         self._hold.release()
+
+    async def _undo_and_drop(self, guard: Guard) -> None:
+        """Undo what a transaction left that nobody ended: it would keep its locks until the connection's next use."""
+        try:
+            await self._perform(guard, _undone(guard))
+        except Exception as exc:
+            log.warning("a pooled connection could not be rolled back (%s) and is closed", type(exc).__name__)
+            await self._discard()
+        finally:
+            guard.executor.blocks.clear()
+            self.drop()
 
     def __del__(self) -> None:
         if getattr(self, "guard", None) is not None:
@@ -401,6 +460,13 @@ async def close_guard(guard: Guard, runner: Runner) -> None:
         await guard.runner.close(guard)
     else:
         guard.runner.close_blocking(guard)
+
+
+async def _unwound(guard: Guard) -> None:
+    executor = guard.executor
+    executor.enter()  # heals what an interrupt left
+    executor.leave()
+    executor.undo()
 
 
 async def _looked(guard: Guard) -> Any:

@@ -16,7 +16,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..._typing import RawParams
@@ -181,7 +181,11 @@ class TaskRunner:
                 operation.close()
                 raise ConfigurationError("this connection belongs to the thread of another event loop; open one here")
             return await operation
-        return await self._hopped(guard, operation)
+        try:
+            return await self._hopped(guard, operation)
+        except ConnectionLost:
+            guard.executor.is_lost = True
+            raise
 
     async def _choose(self, guard: Guard) -> None:
         driver, conn = guard.driver, guard.conn
@@ -264,6 +268,30 @@ class TaskRunner:
             close_now(guard)
         self.stop()
 
+    def close_later(self, guard: Guard) -> None:
+        """Close a connection without waiting for that, nor for what runs on it."""
+        if guard.driver.is_blocking and self is not guard.runner:
+            guard.runner.close_later(guard)
+        elif self._worker is not None:
+            self._worker.submit(close_now, guard).add_done_callback(_forget_closed)
+            self.stop()
+        elif guard.driver.is_blocking:
+            _forget_closed(_done(functools.partial(close_now, guard)))
+        elif not self.later(guard.driver.aclose(guard.conn)):
+            log.debug("an async connection was given up without an event loop to close it in")
+
+    def later(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Have something done by a task of its own; `False` where no loop runs, and it is not done."""
+        try:
+            task = asyncio.get_running_loop().create_task(work)
+        except RuntimeError:
+            work.close()
+            return False
+        _background.add(task)
+        task.add_done_callback(_background.discard)
+        task.add_done_callback(_forget)
+        return True
+
     def stop(self) -> None:
         """Let the worker thread go."""
         if self._worker is not None:
@@ -272,15 +300,21 @@ class TaskRunner:
 
 
 class _Call:
-    """An operation on its way to a thread. `done` follows the operation, and not the task that carried it there."""
+    """An operation on its way to a thread. `done` follows the operation, and not the task that carried it there.
 
-    __slots__ = ("_is_taken", "_loop", "_mutex", "_operation", "done")
+    Where the carrier comes back, `done` is set then and not before: a loop that is closed while aiosqlite's thread has
+    yet to answer it takes that thread down, and the connection with it.
+    """
+
+    __slots__ = ("_is_orphaned", "_is_taken", "_loop", "_mutex", "_operation", "_outcome", "done")
 
     def __init__(self, operation: Coroutine[Any, Any, Any]) -> None:
         self._operation = operation
         self._loop = asyncio.get_running_loop()
         self._mutex = threading.Lock()
         self._is_taken = False
+        self._is_orphaned = False
+        self._outcome: tuple[Any, BaseException | None] | None = None
         self.done: asyncio.Future[Any] = self._loop.create_future()
 
     def _take(self) -> bool:
@@ -297,14 +331,20 @@ class _Call:
             result = drive(self._operation)
         except BaseException as exc:  # handed to the loop
             error = exc
-        try:
-            self._loop.call_soon_threadsafe(self._set, result, error)
-        except RuntimeError:
-            log.debug("an operation ended after its event loop was closed")
+        with self._mutex:
+            self._outcome = (result, error)
+            is_orphaned = self._is_orphaned
+        if is_orphaned:
+            try:
+                self._loop.call_soon_threadsafe(self._set)
+            except RuntimeError:
+                log.debug("an operation ended after its event loop was closed")
 
-    def _set(self, result: Any, error: BaseException | None) -> None:
-        if self.done.done():
+    def _set(self) -> None:
+        outcome, self._outcome = self._outcome, None
+        if outcome is None or self.done.done():
             return
+        result, error = outcome
         if error is None:
             self.done.set_result(result)
         else:
@@ -313,16 +353,42 @@ class _Call:
     def ended(self, carrier: asyncio.Future[Any]) -> None:
         """Hear that the carrier is done: if it did not get there, the operation never begins."""
         error = None if carrier.cancelled() else carrier.exception()
-        if self._take():
-            self._operation.close()
-            if error is None:
-                self.done.cancel()
-            else:
-                self._set(None, error)
+        if not self._take():
+            with self._mutex:
+                self._is_orphaned = self._outcome is None
+            if not self._is_orphaned:
+                self._set()
+            return
+        self._operation.close()
+        if error is None:
+            self.done.cancel()
+        else:
+            self._outcome = (None, error)
+            self._set()
 
 
 async def _run_in(worker: ThreadPoolExecutor, call: Callable[[], R]) -> R:
     return await asyncio.get_running_loop().run_in_executor(worker, call)
+
+
+#: Tasks that nobody waits for; the loop itself keeps only weak references.
+_background: set[asyncio.Task[None]] = set()
+
+
+def _done(call: Callable[[], None]) -> Future[None]:
+    """Call now, and keep the outcome as a future does."""
+    future: Future[None] = Future()
+    try:
+        call()
+        future.set_result(None)
+    except Exception as exc:
+        future.set_exception(exc)
+    return future
+
+
+def _forget_closed(future: Future[None]) -> None:
+    if not future.cancelled() and future.exception() is not None:
+        log.debug("a connection that was given up could not be closed: %s", type(future.exception()).__name__)
 
 
 def _new_worker() -> ThreadPoolExecutor:

@@ -265,7 +265,9 @@ class Scope:
             if self._block is not None:  # the connection is gone, and `_end` was never reached
                 self.guard.executor.give_up(exc)
                 self._block, self._entered = None, False
-            raise
+            if keep:
+                raise
+            log.warning("nothing is left to roll back: %s", type(exc).__name__)  # the first error goes on
         finally:
             try:
                 if self._block is None and not self._entered:

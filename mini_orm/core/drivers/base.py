@@ -222,3 +222,9 @@ def driver_of_connect(connect: Callable[..., Any]) -> Driver | None:
     # sqlite3.connect says that it is of _sqlite3.
     root = (getattr(connect, "__module__", None) or "").partition(".")[0].lstrip("_")
     return _driver(root, "Connection")
+
+
+def driver_of_error(exc: BaseException) -> Driver | None:
+    """Find the driver whose package raised an error, by the class of the error and its bases."""
+    roots = (base.__module__.partition(".")[0] for base in type(exc).__mro__)
+    return next((found for found in (_driver(root, "Connection") for root in roots) if found is not None), None)
