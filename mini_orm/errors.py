@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def _portable(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -114,8 +114,24 @@ class CodecError(MiniOrmError, ValueError):
         self.value: Any = where.get("value")
 
 
+class Failure(NamedTuple):
+    """One thing that is wrong with an object: which field (`None`: the whole), which rule, and what is allowed."""
+
+    field: str | None
+    rule: str
+    message: str
+
+
 class ValidationError(MiniOrmError, ValueError):
-    """An object breaks the rules of its model."""
+    """An object breaks the rules of its model: `.model` is the model's name, `.errors` a tuple of what is wrong.
+
+    Each of `.errors` is `(field, rule, message)`, also by these names.
+    """
+
+    def __init__(self, message: str, *, model: str | None = None, errors: tuple[Failure, ...] = ()) -> None:
+        super().__init__(message)
+        self.model = model
+        self.errors = errors
 
 
 class SchemaError(MiniOrmError):

@@ -25,7 +25,7 @@ class _Combinable:
         return _joined("OR", self, other) if isinstance(other, _Combinable) else NotImplemented
 
     def __invert__(self) -> NotCondition:
-        return NotCondition(self)  # type: ignore[arg-type]  # self is one of the three classes below
+        return NotCondition(self)  # type: ignore[arg-type]  # self is one of the four classes below
 
     def __bool__(self) -> bool:
         raise QueryTypeError("a condition has no truth value; combine conditions with &, | and ~, not and, or and not")
@@ -34,6 +34,8 @@ class _Combinable:
 @dataclass(frozen=True, slots=True)
 class Condition(_Combinable):
     """One comparison: `col` is a field's name, `op` an operator, `value` or `values` what it is compared with.
+
+    `col` may be a path over relations that lead to one row: `"author.name"`. Where there is no such row, it is NULL.
 
     `op` is one of `=`, `<>`, `<`, `<=`, `>`, `>=`, `LIKE`, `ILIKE`, `IN`, `NOT IN`, `BETWEEN`, `IS NULL`,
     `IS NOT NULL`, `CONTAINS`, `STARTSWITH`, `ENDSWITH`, `IS NOT DISTINCT FROM`, `IS DISTINCT FROM`.
@@ -61,13 +63,26 @@ class NotCondition(_Combinable):
     item: WhereExpression
 
 
-WhereExpression: TypeAlias = Condition | ConditionGroup | NotCondition
+@dataclass(frozen=True, slots=True)
+class RelatedCondition(_Combinable):
+    """Whether a related row matches `item`, or with `negated` none does; without `item` any row counts.
+
+    `path` names one relation, or several with dots between (`"posts.comments"`), of any kind. The fields in `item`
+    are those of the model that it leads to.
+    """
+
+    path: str
+    item: WhereInput = None
+    negated: bool = False
+
+
+WhereExpression: TypeAlias = Condition | ConditionGroup | NotCondition | RelatedCondition
 WhereInput: TypeAlias = WhereExpression | Sequence[WhereExpression] | None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderBy:
-    """Order by the field `col`; `nulls` is `"first"`, `"last"`, or the database's own habit."""
+    """Order by the field `col`, or a path to one; `nulls` is `"first"`, `"last"`, or the database's own habit."""
 
     col: str
     desc: bool = False
@@ -100,7 +115,10 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class F(Expression):
-    """The column of the field `name`, in an expression: `update_where({"views": F("views") + 1}, where=…)`."""
+    """The column of the field `name`, in an expression: `update_where({"views": F("views") + 1}, where=…)`.
+
+    In a condition it may be a path to a field of a related row: `C.gt("spent", F("customer.budget"))`.
+    """
 
     name: str
 
@@ -156,8 +174,24 @@ def _listed(method: str, values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(values)
 
 
+def _related(method: str, path: str, condition: WhereInput, negated: bool) -> RelatedCondition:
+    if not isinstance(path, str):
+        raise QueryTypeError(f"C.{method} takes a relation's name, or a path of them, got {type(path).__name__}")
+    if condition is None or isinstance(condition, _Combinable):
+        return RelatedCondition(path, condition, negated)
+    listed = isinstance(condition, Sequence) and not isinstance(condition, str | bytes)
+    items: tuple[Any, ...] = tuple(condition) if listed else (condition,)
+    for item in items:
+        if not isinstance(item, _Combinable):
+            raise QueryTypeError(f"C.{method} takes conditions on the related rows, got {type(item).__name__}")
+    return RelatedCondition(path, ConditionGroup("AND", items) if items else None, negated)
+
+
 class C:
-    """Builds conditions. The first argument is always a field's name; values are always bound, never SQL."""
+    """Builds conditions. The first argument is a field's name, or a path to one over relations (`"author.name"`).
+
+    Values are always bound, never SQL.
+    """
 
     __slots__ = ()
 
@@ -258,6 +292,28 @@ class C:
     def endswith(col: str, text: str) -> Condition:
         """Ends with `text`, taken as it is; case counts."""
         return Condition(col, "ENDSWITH", text)
+
+    @staticmethod
+    def any_(path: str, condition: WhereInput = None) -> RelatedCondition:
+        """A related row matches `condition`; without one: there is a related row.
+
+        Args:
+            path: a relation's name, or several with dots between: `C.any_("posts.comments", C.eq("spam", True))`.
+            condition: speaks of the fields of the model that the path leads to; a list is joined by AND.
+
+        Raises:
+            QueryError: something is no condition, or `path` is no text (also a TypeError).
+        """
+        return _related("any_", path, condition, False)
+
+    @staticmethod
+    def none(path: str, condition: WhereInput = None) -> RelatedCondition:
+        """No related row matches `condition`; without one: there is no related row.
+
+        Raises:
+            QueryError: as for `any_`.
+        """
+        return _related("none", path, condition, True)
 
     @staticmethod
     def and_(*items: WhereExpression | Sequence[WhereExpression]) -> ConditionGroup:

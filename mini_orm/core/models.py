@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ModelError, QueryError
-from .columns import ColumnType, column_type, field_hints
+from ..validation.hints import field_hints
+from .columns import ColumnType, column_type
 
 _KNOWN_KEYS = (
     "pk",

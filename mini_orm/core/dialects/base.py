@@ -229,6 +229,10 @@ class Dialect:
             return f"{direction} NULLS {nulls.upper()}"
         return f"{term} IS NULL{' DESC' if nulls == 'first' else ''}, {direction}"
 
+    def reread(self, table: str) -> str:
+        """Spell the table that a statement changes where a subquery of it reads it."""
+        return table
+
     # --- transactions ---
 
     def begin(self, isolation: str | None, *, read_only: bool) -> tuple[str, ...]:

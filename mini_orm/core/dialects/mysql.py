@@ -91,6 +91,11 @@ class MySQLDialect(Dialect):
     def same(self, left: str, right: str, *, negated: bool) -> str:
         return f"NOT ({left} <=> {right})" if negated else f"{left} <=> {right}"
 
+    def reread(self, table: str) -> str:
+        # Error 1093 refuses the table itself; with a LIMIT it is not merged into the statement around it.
+        # Source: https://dev.mysql.com/doc/refman/8.4/en/subquery-errors.html
+        return f"(SELECT * FROM {table} LIMIT {self.no_limit})"
+
     def begin(self, isolation: str | None, *, read_only: bool) -> tuple[str, ...]:
         start = "START TRANSACTION READ ONLY" if read_only else "START TRANSACTION"
         return (f"SET TRANSACTION ISOLATION LEVEL {isolation.upper()}", start) if isolation else (start,)

@@ -212,6 +212,10 @@ class SQLiteDialect(Dialect):
     def as_decimal(self, sql: str) -> str:
         return f"mini_orm_decimal_add({sql}, 0)"
 
+    def reread(self, table: str) -> str:
+        # SQLite may change rows while it finds others; with a LIMIT the copy is made before.
+        return f"(SELECT * FROM {table} LIMIT {self.no_limit})"
+
     def begin(self, isolation: str | None, *, read_only: bool) -> tuple[str, ...]:
         # SQLite is serializable whatever was asked for. A deferred transaction that turns into a writer can fail
         # at once where another writes; so writers say so. Source: https://www.sqlite.org/lang_transaction.html

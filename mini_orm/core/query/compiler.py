@@ -15,17 +15,22 @@ from typing import Any
 from uuid import UUID
 
 from ..._typing import Row
-from ...errors import ModelError, QueryError, QueryTypeError, UniqueViolation, UnsafeOperationError
-from ..codecs import Function, codec_error, make_codec
-from ..conditions import Expression, OrderBy
+from ...errors import QueryError, QueryTypeError, UniqueViolation, UnsafeOperationError
+from ...validation import ValidatedModel, prepare
+from ..codecs import Function, codec_error
+from ..conditions import Expression
 from ..dialects import Dialect
 from ..json_values import Refused
 from ..models import ColumnMeta, ModelMeta
 from ..objects import clone
 from .bulk import BulkEncoder
-from .filters import Filters, Token
-from .rows import RowDecoder, undecodable
+from .expressions import Token
+from .filters import Filters
+from .ordering import Term, read_order, write_order
+from .paths import Scope, changing, selecting
+from .rows import RowDecoder, UncheckedRowDecoder, undecodable
 from .statements import InsertPlan, Plan, Statement
+from .tables import Table, table_for
 
 #: Shapes of statements kept for one model and dialect.
 CACHE_SIZE = 512
@@ -35,7 +40,6 @@ CACHED_CONDITIONS = 200
 BULK_ROWS = 200
 #: Keys that are no tuple and no mapping, without asking an abstract class.
 _PLAIN_KEYS = frozenset({int, str, bytes, UUID})
-_DIRECTIONS = ("first", "last", None)
 
 
 def compiler_for(meta: ModelMeta, dialect: Dialect) -> Compiler:
@@ -52,42 +56,39 @@ class Compiler:
     def __init__(self, meta: ModelMeta, dialect: Dialect) -> None:
         self.meta = meta
         self.dialect = dialect
-        try:
-            codecs = [make_codec(column.type, dialect.forms) for column in meta.columns]
-        except Refused as exc:
-            raise ModelError(f"{meta.name}: the value of an Enum's member can't be stored: {exc}") from exc
-        self._codecs = {column.name: codec for column, codec in zip(meta.columns, codecs, strict=True)}
-        self.decoder = RowDecoder(meta, codecs)
+        self._table = table = table_for(meta, dialect)
+        self.decoder = RowDecoder(meta, table.codecs)
+        self.uses_validation = False
+        model = meta.ref()
+        if model is not None and issubclass(model, ValidatedModel):
+            prepare(model)  # a mistake in a rule is found before any SQL
+            self.decoder = UncheckedRowDecoder(meta, table.codecs)
+            self.uses_validation = True
         self._mark = dialect.placeholder("value")
-        self._table = self._quote(meta.table)
-        self._names = {column.name: self._quote(column.column) for column in meta.columns}
+        self._names = table.names
         # With its table's name, as SQLite takes a quoted name that it does not know for a text.
         # Source: https://www.sqlite.org/quirks.html, section 8
-        self._qualified = {name: f"{self._table}.{quoted}" for name, quoted in self._names.items()}
-        self.filters = Filters(meta, dialect, self._codecs, self._qualified)
+        self._qualified = {name: f"{table.quoted}.{quoted}" for name, quoted in self._names.items()}
+        self.filters = Filters(table)
         self._cache: dict[Any, Any] = {}
         self._lock = threading.Lock()
         self._all = ", ".join(self._qualified.values())
         self._key_text = " AND ".join(f"{self._qualified[column.name]} = {self._mark}" for column in meta.pk)
         self._values = _getter(meta.columns)
+        self._pk = tuple(table.columns[column.name] for column in meta.pk)
         self._pk_values = _getter(meta.pk)
         self._rest = tuple(column for column in meta.columns if not column.pk)
         self._rest_values = _getter(self._rest)
-        self._rest_encoders = tuple(self._codecs[column.name].encode for column in self._rest)
-        self._pk_encoders = tuple(self._codecs[column.name].encode for column in meta.pk)
-        self._encoders = tuple(codec.encode for codec in codecs)
-        self.bulk = BulkEncoder(meta, codecs, self._values)
+        self._rest_encoders = tuple(table.columns[column.name].codec.encode for column in self._rest)
+        self._pk_encoders = tuple(column.codec.encode for column in self._pk)
+        self._encoders = tuple(codec.encode for codec in table.codecs)
+        self.bulk = BulkEncoder(meta, table.codecs, self._values)
         self._optional = frozenset(place for place, column in enumerate(meta.columns) if column.is_optional)
         self._required = frozenset(place for place, column in enumerate(meta.columns) if column.pk) - self._optional
-        self.get_sql = f"SELECT {self._all} FROM {self._table} WHERE {self._key_text}"
-        self.delete_sql = f"DELETE FROM {self._table} WHERE {self._key_text}"
+        self.get_sql = f"SELECT {self._all} FROM {self._table.quoted} WHERE {self._key_text}"
+        self.delete_sql = f"DELETE FROM {self._table.quoted} WHERE {self._key_text}"
         assignments = ", ".join(f"{self._names[column.name]} = {self._mark}" for column in self._rest)
-        self.update_sql = f"UPDATE {self._table} SET {assignments} WHERE {self._key_text}"
-
-    def _quote(self, name: str) -> str:
-        quoted = self.dialect.quote(name)
-        # In these styles a driver reads % in the text itself.
-        return quoted.replace("%", "%%") if self.dialect.paramstyle in ("format", "pyformat") else quoted
+        self.update_sql = f"UPDATE {self._table.quoted} SET {assignments} WHERE {self._key_text}"
 
     def _plan(self, key: Any, make: Callable[[], Any], size: int = 0) -> Any:
         """Return the plan of a shape; one of `size` conditions is not kept if that is more than anybody writes."""
@@ -110,26 +111,26 @@ class Compiler:
         Raises:
             QueryError: wrong arity, wrong names, or a value of the wrong type.
         """
-        columns = self.meta.pk
+        columns = self._pk
         if type(pk) in _PLAIN_KEYS and len(columns) == 1:
-            return [self.filters.encode(columns[0], pk)]
+            return [columns[0].encode(pk)]
         if len(columns) == 1 and not isinstance(pk, tuple | dict | Mapping):
-            return None if pk is None else [self.filters.encode(columns[0], pk)]
+            return None if pk is None else [columns[0].encode(pk)]
         if isinstance(pk, Mapping):
-            names = {column.name for column in columns}
+            names = {column.name for column in self.meta.pk}
             if set(pk) != names:
                 raise QueryError(f"the key of {self.meta.name} is {', '.join(sorted(names))}")
-            values: Sequence[Any] = [pk[column.name] for column in columns]
+            values: Sequence[Any] = [pk[column.name] for column in self.meta.pk]
         elif pk is None:
             return None
         else:
             values = pk if isinstance(pk, tuple) else (pk,)
         if len(values) != len(columns):
-            wanted = ", ".join(column.name for column in columns)
+            wanted = ", ".join(column.name for column in self.meta.pk)
             raise QueryError(f"the key of {self.meta.name} has {len(columns)} part(s): {wanted}; got {len(values)}")
         if any(value is None for value in values):
             return None
-        return [self.filters.encode(column, value) for column, value in zip(columns, values, strict=True)]
+        return [column.encode(value) for column, value in zip(columns, values, strict=True)]
 
     def key_of(self, obj: Any, action: str) -> list[Any]:
         """Encode the key of an object.
@@ -164,7 +165,7 @@ class Compiler:
         """
         params: list[Any] = []
         tokens = self.filters.read(where, params)
-        order = self._read_order(order_by)
+        order = read_order(order_by, self._table)
         _check_page(limit, offset)
         key = ("select", tokens, order, limit is not None, offset is not None)
         filtered = len(params)
@@ -176,13 +177,13 @@ class Compiler:
         return self._bound(plan, params)
 
     def _make_select(
-        self, tokens: tuple[Token, ...], order: tuple[Token, ...], limit: int | None, offset: int | None, filtered: int
+        self, tokens: tuple[Token, ...], order: tuple[Term, ...], limit: int | None, offset: int | None, filtered: int
     ) -> Plan:
-        sql = f"SELECT {self._all} FROM {self._table}"
-        text, places = self._where(tokens, 0)
-        sql += text
+        scope = selecting(self._table)
+        text, places = self._where(tokens, 0, scope)
         if order:
-            sql += " ORDER BY " + ", ".join(self._write_order(key) for key in order)
+            text += f" ORDER BY {write_order(order, scope)}"
+        sql = f"SELECT {self._all} FROM {self._table.quoted}{scope.joins}{text}"
         if limit is not None:
             sql += f" LIMIT {self._mark}"
         elif offset is not None and self.dialect.no_limit is not None:
@@ -194,11 +195,11 @@ class Compiler:
 
     def count(self, where: Any) -> Statement:
         """Compile `SELECT count(*)`."""
-        return self._filtered("count", f"SELECT count(*) FROM {self._table}", where)
+        return self._filtered("count", f"SELECT count(*) FROM {self._table.quoted}", where, selecting)
 
     def exists(self, where: Any) -> Statement:
         """Compile a SELECT that has a row where one matches."""
-        return self._filtered("exists", f"SELECT 1 FROM {self._table}", where, " LIMIT 1")
+        return self._filtered("exists", f"SELECT 1 FROM {self._table.quoted}", where, selecting, " LIMIT 1")
 
     def delete_where(self, where: Any, *, allow_all: bool) -> Statement:
         """Compile a DELETE by condition.
@@ -207,22 +208,25 @@ class Compiler:
             UnsafeOperationError: there is no condition, and `allow_all` is not true.
         """
         self._refuse_all(where is None or (isinstance(where, Sequence) and not where), allow_all, "delete_where")
-        return self._filtered("delete", f"DELETE FROM {self._table}", where)
+        return self._filtered("delete", f"DELETE FROM {self._table.quoted}", where, changing)
 
-    def _filtered(self, kind: str, start: str, where: Any, end: str = "") -> Statement:
+    def _filtered(
+        self, kind: str, start: str, where: Any, scope_of: Callable[[Table], Scope], end: str = ""
+    ) -> Statement:
         params: list[Any] = []
         tokens = self.filters.read(where, params)
 
         def make() -> Plan:
-            text, places = self._where(tokens, 0)
-            return Plan(start + text + end, _order(places))
+            scope = scope_of(self._table)
+            text, places = self._where(tokens, 0, scope)
+            return Plan(start + scope.joins + text + end, _order(places))
 
         return self._bound(self._plan((kind, tokens), make, len(tokens)), params)
 
-    def _where(self, tokens: tuple[Token, ...], first: int) -> tuple[str, list[int]]:
+    def _where(self, tokens: tuple[Token, ...], first: int, scope: Scope) -> tuple[str, list[int]]:
         if not tokens:
             return "", []
-        text, places = self.filters.write(tokens, first)
+        text, places = self.filters.write(tokens, first, scope)
         return f" WHERE {text}", places
 
     def _bound(self, plan: Plan, params: list[Any]) -> Statement:
@@ -238,40 +242,13 @@ class Compiler:
             message = f"{action} without a condition would change every row of {self.meta.name}"
             raise UnsafeOperationError(f"{message}; pass allow_all=True if that is what you want")
 
-    def _read_order(self, order_by: Any) -> tuple[Token, ...]:
-        if order_by is None:
-            return ()
-        if isinstance(order_by, str | OrderBy):
-            return (self._read_key(order_by),)
-        if isinstance(order_by, Mapping) or not isinstance(order_by, Sequence):
-            raise QueryTypeError(f"order_by takes OrderBy, str or a sequence of them, got {type(order_by).__name__}")
-        return tuple(self._read_key(key) for key in order_by)
-
-    def _read_key(self, key: Any) -> Token:
-        if isinstance(key, str):
-            desc = key.startswith("-") and key not in self._names
-            key = OrderBy(key[1:] if desc else key, desc)
-        if not isinstance(key, OrderBy):
-            raise QueryTypeError(f"order_by takes OrderBy and str, got {type(key).__name__}")
-        if key.nulls not in _DIRECTIONS:
-            raise QueryError("OrderBy.nulls is 'first', 'last' or None")
-        column = self.meta.column(key.col, "order_by")
-        if column.type.kind == "json":
-            raise QueryError(f"order_by: {self.meta.name}.{key.col} is JSON, and JSON values have no order")
-        return (key.col, bool(key.desc), key.nulls)
-
-    def _write_order(self, key: Token) -> str:
-        name, desc, nulls = key
-        term = self.dialect.compared(self._qualified[name], self.meta.by_name[name].type, "ORDER")
-        return self.dialect.ordered(term, desc=desc, nulls=nulls)
-
     # --- INSERT ---
 
     def _encode(self, column: ColumnMeta, value: Any) -> Any:
         if value is None:
             return None
         try:
-            return self._codecs[column.name].encode(value)
+            return self._table.columns[column.name].codec.encode(value)
         except Refused as exc:
             raise codec_error(self.meta, column, value, exc) from exc
 
@@ -347,9 +324,9 @@ class Compiler:
     def _insert_into(self, omitted: tuple[int, ...], rows: int) -> str:
         names = [self._names[column.name] for place, column in enumerate(self.meta.columns) if place not in omitted]
         if not names:
-            return f"INSERT INTO {self._table} {self.dialect.default_row}"
+            return f"INSERT INTO {self._table.quoted} {self.dialect.default_row}"
         marks = f"({', '.join([self._mark] * len(names))})"
-        return f"INSERT INTO {self._table} ({', '.join(names)}) VALUES {', '.join([marks] * rows)}"
+        return f"INSERT INTO {self._table.quoted} ({', '.join(names)}) VALUES {', '.join([marks] * rows)}"
 
     def insert_rows(self, rows: int) -> str:
         """Compile an INSERT of several rows with all columns."""
@@ -364,7 +341,7 @@ class Compiler:
         """Compile a SELECT of the highest auto key."""
         auto = self.meta.auto
         assert auto is not None
-        return f"SELECT max({self._qualified[auto.name]}) FROM {self._table}"
+        return f"SELECT max({self._qualified[auto.name]}) FROM {self._table.quoted}"
 
     def is_about(self, violation: UniqueViolation, names: Iterable[str]) -> bool:
         """Tell whether a unique violation is about the fields `names`; `True` where the database does not say."""
@@ -379,13 +356,13 @@ class Compiler:
     def reread(self, columns: Sequence[ColumnMeta]) -> str:
         """Compile a SELECT of some columns by key."""
         names = ", ".join(self._qualified[column.name] for column in columns)
-        return f"SELECT {names} FROM {self._table} WHERE {self._key_text}"
+        return f"SELECT {names} FROM {self._table.quoted} WHERE {self._key_text}"
 
     def decoded(self, columns: Sequence[ColumnMeta], row: Row) -> dict[str, Any]:
         """Decode single values by field."""
         values = {}
         for column, value in zip(columns, row, strict=True):
-            decode = self._codecs[column.name].decode
+            decode = self._table.columns[column.name].codec.decode
             try:
                 values[column.name] = value if value is None or decode is None else decode(value)
             except Exception as exc:  # as in RowDecoder: decoders fail in their own ways
@@ -438,7 +415,7 @@ class Compiler:
             if column.pk:
                 raise QueryError(f"update_where: {self.meta.name}.{name} is part of the key, which can't be changed")
             if isinstance(value, Expression):
-                targets.append((name, self.filters.read_expression(value, column, params, target=True)))
+                targets.append((name, self.filters.read_assigned(value, column, params)))
             else:
                 params.append(self._encode(column, value))
                 targets.append((name, ("?",)))
@@ -450,12 +427,12 @@ class Compiler:
         return self._bound(plan, params)
 
     def _make_update(self, targets: Sequence[Token], tokens: tuple[Token, ...], first: int) -> Plan:
-        assignments = ", ".join(f"{self._names[name]} = {self._assigned(name, token)}" for name, token in targets)
-        text, places = self._where(tokens, first)
-        return Plan(f"UPDATE {self._table} SET {assignments}{text}", _order([*range(first), *places]))
-
-    def _assigned(self, name: str, token: Token) -> str:
-        return self.filters.write_assigned(token, self.meta.by_name[name])
+        scope = changing(self._table)
+        assignments = ", ".join(
+            f"{self._names[name]} = {self.filters.write_assigned(token, name, scope)}" for name, token in targets
+        )
+        text, places = self._where(tokens, first, scope)
+        return Plan(f"UPDATE {self._table.quoted} SET {assignments}{text}", _order([*range(first), *places]))
 
 
 def _check_page(limit: Any, offset: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..._typing import Row
 from ...errors import CodecError, ConfigurationError
+from ...validation import without_checks
 from ..codecs import Codec, Function
 from ..models import ModelMeta
 
@@ -114,6 +115,18 @@ class RowDecoder:
                 except Exception as exc:  # decoders call the model's enums and the standard library's parsers
                     key = tuple(row[places[column.name]] for column in meta.pk)
                     raise undecodable(meta, place, value, key[0] if len(key) == 1 else key) from exc
+
+
+class UncheckedRowDecoder(RowDecoder):
+    """Makes objects of a `ValidatedModel`, whose rules are for what is written: any row that is there can be read."""
+
+    __slots__ = ()
+
+    def one(self, cls: type, row: Row) -> Any:
+        return without_checks(cls, super().one, cls, row)
+
+    def many(self, cls: type, rows: Sequence[Row]) -> list[Any]:
+        return without_checks(cls, super().many, cls, rows)
 
 
 def undecodable(meta: ModelMeta, place: int, value: Any, key: Any) -> CodecError | ConfigurationError:

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 from ...errors import QueryError, QueryTypeError, UniqueViolation
+from ...validation import validate
 from ..conditions import C
 from ..database.executors import Executor
 from ..database.transactions import atomic
@@ -79,6 +80,8 @@ async def exists(executor: Executor, compiler: Compiler, where: Any) -> bool:
 async def insert(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> Any:
     """Insert one object."""
     compiler.check(obj, cls)
+    if compiler.uses_validation:
+        validate(obj)
     omitted, params = compiler.row(obj)
     plan = compiler.insert(omitted)
     values = await _inserted(executor, compiler, plan, obj, params)
@@ -119,6 +122,9 @@ async def insert_many(executor: Executor, compiler: Compiler, cls: type, objects
         return []
     for kind in set(map(type, objects)) - {cls}:
         compiler.check(next(obj for obj in objects if type(obj) is kind), cls)
+    if compiler.uses_validation:
+        for obj in objects:
+            validate(obj)
     inserted = await _insert_columns(executor, compiler, cls, objects)
     if inserted is not None:
         return inserted
@@ -261,6 +267,8 @@ async def _insert_same(executor: Executor, compiler: Compiler, rows: Sequence[Se
 async def update(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> int:
     """Write every column of an object."""
     compiler.check(obj, cls)
+    if compiler.uses_validation:
+        validate(obj)
     sql, params = compiler.update(obj)
     return await executor.execute(sql, params)
 
@@ -312,6 +320,8 @@ async def get_or_create(
 
 
 def _insertion(executor: Executor, compiler: Compiler, obj: Any) -> Callable[[], Any]:
+    if compiler.uses_validation:
+        validate(obj)
     omitted, params = compiler.row(obj)
     plan = compiler.insert(omitted)
     return lambda: _inserted(executor, compiler, plan, obj, params)
