@@ -17,8 +17,12 @@ from .core.database.database_async import AsyncDatabase
 from .core.database.pool import PoolConnector
 from .core.dialects import Dialect, MySQLDialect, PostgresDialect, SQLiteDialect
 from .core.models import IndexSpec
+from .core.relations import RelationSpec, RelationType, model_relations
+from .core.repositories.related import AsyncRelatedResult, RelatedResult
 from .core.repositories.repository import Repository, UnifiedRepository
 from .core.repositories.repository_async import AsyncRepository, AsyncUnifiedRepository
+from .core.repositories.session import Session
+from .core.repositories.session_async import AsyncSession
 from .core.schema.apply import apply_schema, apply_schema_async
 from .core.schema.ddl import create_index_sql, create_indexes_sql, create_schema_sql, create_table_sql
 from .core.schema.ensure import ensure_schema, ensure_schema_async
@@ -54,12 +58,15 @@ from .errors import (
     UnsafeOperationError,
     ValidationError,
 )
+from .validation import ValidatedModel
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AsyncDatabase",
+    "AsyncRelatedResult",
     "AsyncRepository",
+    "AsyncSession",
     "AsyncUnifiedRepository",
     "C",
     "CheckViolation",
@@ -95,16 +102,21 @@ __all__ = [
     "PostgresDialect",
     "ProgrammingError",
     "QueryError",
+    "RelatedResult",
     "RelationError",
+    "RelationSpec",
+    "RelationType",
     "Repository",
     "SQLiteDialect",
     "SchemaConflictError",
     "SchemaError",
     "SerializationFailure",
+    "Session",
     "TransactionError",
     "UnifiedRepository",
     "UniqueViolation",
     "UnsafeOperationError",
+    "ValidatedModel",
     "ValidationError",
     "WhereExpression",
     "WhereInput",
@@ -117,4 +129,5 @@ __all__ = [
     "create_table_sql",
     "ensure_schema",
     "ensure_schema_async",
+    "model_relations",
 ]

@@ -95,6 +95,11 @@ class Backend:
         cls = mini_orm.UnifiedRepository if self.face == "sync" else mini_orm.AsyncUnifiedRepository
         return cls(db, **flags)
 
+    def session(self, db: Any, **flags: Any) -> Any:
+        """Return this face's session."""
+        cls = mini_orm.Session if self.face == "sync" else mini_orm.AsyncSession
+        return cls(db, **flags)
+
     def raw(self) -> sqlite3.Connection:
         """Open an independent sqlite3 connection to the same file, in autocommit, to look from outside."""
         return sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -161,6 +166,58 @@ class Aiosqlite(Backend):
 BACKENDS: tuple[type[Backend], ...] = (SyncSqlite3, WorkerSqlite3, InlineSqlite3, Aiosqlite)
 
 
+class PooledDatabase(mini_orm.Database):
+    """A `Database` on a pool of its own. `conn` is the connection that the next call will be on."""
+
+    @property
+    def conn(self) -> Any:
+        return super().conn or self._source._idle[-1].conn  # type: ignore[union-attr]  # it is a pool
+
+    def close(self, *, close_pool: bool = True) -> None:
+        super().close(close_pool=close_pool)
+
+
+class AsyncPooledDatabase(mini_orm.AsyncDatabase):
+    """Async twin of `PooledDatabase`."""
+
+    @property
+    def conn(self) -> Any:
+        return super().conn or self._source._idle[-1].conn  # type: ignore[union-attr]  # it is a pool
+
+    async def aclose(self, *, close_pool: bool = True) -> None:
+        await super().aclose(close_pool=close_pool)
+
+
+class Pooled(Backend):
+    """The same contracts on a pool of several connections; mixed into a backend."""
+
+    async def open(self, **options: Any) -> Any:
+        pool = self.pool(max_size=4, **options)
+        await maybe_await(pool.release(await maybe_await(pool.acquire())))
+        return PooledDatabase(pool) if self.face == "sync" else AsyncPooledDatabase(pool)
+
+
+class PooledSqlite3(Pooled, SyncSqlite3):
+    """`Database` over a pool of sqlite3 connections."""
+
+    name = "sqlite3-pool"
+
+
+class PooledWorkerSqlite3(Pooled, WorkerSqlite3):
+    """`AsyncDatabase` over a pool of sqlite3 connections, whose operations run in worker threads."""
+
+    name = "sqlite3-worker-pool"
+
+
+class PooledAiosqlite(Pooled, Aiosqlite):
+    """`AsyncDatabase` over a pool of aiosqlite connections."""
+
+    name = "aiosqlite-pool"
+
+
+POOLED_BACKENDS: tuple[type[Backend], ...] = (PooledSqlite3, PooledWorkerSqlite3, PooledAiosqlite)
+
+
 class ContractCase(unittest.IsolatedAsyncioTestCase):
     """The base that a contract mixin is bound to: `self.backend`, `self.db` and the helpers below."""
 
@@ -206,6 +263,10 @@ class ContractCase(unittest.IsolatedAsyncioTestCase):
     def hub(self, db: Any = None, **flags: Any) -> Any:
         """Return a hub of this face, on `self.db` unless told otherwise."""
         return self.backend.hub(self.db if db is None else db, **flags)
+
+    def session(self, db: Any = None, **flags: Any) -> Any:
+        """Return a session of this face, on `self.db` unless told otherwise."""
+        return self.backend.session(self.db if db is None else db, **flags)
 
     async def create_tables(self, *models: type, db: Any = None, if_not_exists: bool = False) -> list[str]:
         """Run `apply_schema` on this face."""

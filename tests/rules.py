@@ -65,6 +65,15 @@ RULES: dict[str, str] = {
     "B2": "the objects come back in input order, each with its own row's key",
     "B3": "insert_many is all or nothing",
     "G1": "get_or_create needs a unique lookup; many callers at once make one row",
+    # Relations
+    "L1": "relations are inferred from foreign keys on both sides, or declared, across modules; clashes are refused",
+    "L2": "create with relations is one transaction: parents, the row, children; checked before any SQL",
+    "L3": "related objects are loaded by name and path, with one query a relation",
+    "L4": "what is missing is None or an empty list; one parent of many rows is one object",
+    "L5": "a RelatedResult has the object and its relations, also along a path",
+    "L6": "foreign keys are enforced on every connection, and cascades are the database's",
+    "L7": "a path in filters and order means a LEFT JOIN, any_ and none mean EXISTS; no row comes twice",
+    "L8": "link and unlink count what is new or gone; links that are there stay",
     # Transactions and connections
     "X1": "a transaction commits or rolls back; nested ones are savepoints; a lost one is an error",
     "X2": "mini_orm sends BEGIN and COMMIT itself, joins a transaction that is open, and puts modes back",
@@ -73,6 +82,7 @@ RULES: dict[str, str] = {
     "X5": "use after close is a ClosedError; closing twice is fine; databases are context managers",
     "X6": "async over a blocking driver: a worker hop an operation, or inline where the loop owns the connection",
     "X7": "a cancelled call is interrupted, rolled back and leaves a clean connection",
+    "X8": "a session's transaction belongs to what is done through it, anywhere; it works before and after",
     "X9": "run_in_transaction tries again after a conflict, with a pause, and not otherwise",
     # Pool
     "P1": "a pool that can't work is a ValueError when it is made",
@@ -88,6 +98,11 @@ RULES: dict[str, str] = {
     "S5": "auto_schema looks once for each database and model, and a failure is not remembered",
     "S6": "registration, and what is refused without it",
     "S7": "the hub takes objects alone or after their model, and nothing else",
+    # Validated models
+    "V1": "every failure is collected when an object is made, then model_validate; nothing is coerced",
+    "V2": "types are checked by the annotation, through all of its parts",
+    "V3": "rules in the metadata; a broken rule fails when the class is first used",
+    "V4": "a validated model is checked again whenever it is written, and not when it is read",
     # Codecs and errors
     "Codecs": "`codec` in the metadata names json or enum; another name is refused",
     "Errors": "a driver's error is one of ours and still its own; facts are attributes, values are not quoted",

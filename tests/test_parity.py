@@ -14,6 +14,7 @@ PAIRS: tuple[tuple[type, type], ...] = (
     (mini_orm.Database, mini_orm.AsyncDatabase),
     (mini_orm.Repository, mini_orm.AsyncRepository),
     (mini_orm.UnifiedRepository, mini_orm.AsyncUnifiedRepository),
+    (mini_orm.Session, mini_orm.AsyncSession),
 )
 FUNCTIONS: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = (
     (mini_orm.apply_schema, mini_orm.apply_schema_async),
@@ -22,7 +23,7 @@ FUNCTIONS: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = (
 #: Plain calls on both faces.
 PLAIN = {"close", "repo", "is_registered"}
 #: A context manager on both faces: called plainly, entered with `async with` on the async one.
-CONTEXTS = {"transaction"}
+CONTEXTS = {"begin", "transaction"}
 #: Names that the async face has in addition.
 EXTRA = {"aclose"}
 #: Where the async twin takes a coroutine function, so that its annotations say something else.
@@ -125,11 +126,13 @@ class Parity(unittest.TestCase):
             self.assertTrue(inspect.iscoroutinefunction(theirs))
 
     def test_both_are_context_managers(self) -> None:
-        """Names X5: `with` on one face, `async with` on the other, never the wrong one."""
+        """Names X5 X8: `with` on one face, `async with` on the other, never the wrong one."""
         for name, sync_has in (("__enter__", True), ("__exit__", True), ("__aenter__", False), ("__aexit__", False)):
             with self.subTest(name=name):
-                self.assertEqual(hasattr(mini_orm.Database, name), sync_has)
-                self.assertEqual(hasattr(mini_orm.AsyncDatabase, name), not sync_has)
+                for cls in (mini_orm.Database, mini_orm.Session):
+                    self.assertEqual(hasattr(cls, name), sync_has)
+                for cls in (mini_orm.AsyncDatabase, mini_orm.AsyncSession):
+                    self.assertEqual(hasattr(cls, name), not sync_has)
 
     def test_docstrings_of_the_twins(self) -> None:
         """Names: the sync method is documented; the async twin says only whose twin it is."""
@@ -138,7 +141,8 @@ class Parity(unittest.TestCase):
                 continue
             with self.subTest(name=f"{twin.__name__}.{name}"):
                 self.assertGreater(len(inspect.getdoc(function_of(ours)) or ""), 10)
-                expected = f"Async twin of `{sync.__name__}.{name}`."
+                owner = next(cls for cls in sync.__mro__ if name in vars(cls))
+                expected = f"Async twin of `{owner.__name__}.{name}`."
                 said = inspect.getdoc(function_of(theirs)) or ""
                 if name in OTHER_DOCSTRINGS:
                     self.assertTrue(said)

@@ -11,14 +11,26 @@ import unittest
 from typing import Any
 
 import mini_orm
-from mini_orm import C, Condition, ConditionGroup, IndexSpec, NotCondition, OrderBy
+from mini_orm import (
+    C,
+    Condition,
+    ConditionGroup,
+    IndexSpec,
+    NotCondition,
+    OrderBy,
+    RelatedResult,
+    RelationSpec,
+    RelationType,
+)
 
 GROUPS: dict[str, str] = {
     "database": "Database AsyncDatabase PoolConnector Dialect SQLiteDialect PostgresDialect MySQLDialect",
-    "repositories": "Repository AsyncRepository UnifiedRepository AsyncUnifiedRepository",
+    "repositories": "Repository AsyncRepository UnifiedRepository AsyncUnifiedRepository Session AsyncSession",
     "queries": "C F Condition ConditionGroup NotCondition OrderBy WhereExpression WhereInput",
     "schema": "apply_schema apply_schema_async ensure_schema ensure_schema_async create_table_sql create_index_sql "
     "create_indexes_sql create_schema_sql IndexSpec",
+    "relations": "RelationSpec RelationType model_relations RelatedResult AsyncRelatedResult",
+    "validation": "ValidatedModel",
     "errors": "MiniOrmError ConfigurationError MissingDependencyError ModelError RelationError NotRegisteredError "
     "QueryError UnsafeOperationError CodecError ValidationError SchemaError SchemaConflictError TransactionError "
     "ClosedError PoolError PoolTimeout DirtyConnectionError DatabaseError IntegrityError UniqueViolation "
@@ -147,7 +159,12 @@ class Signatures(unittest.TestCase):
             "exists": "(where=None)",
             "update_where": "(values, *, where=None, allow_all=False)",
             "delete_where": "(*, where=None, allow_all=False)",
+            "create": "(obj, *, relations=None)",
             "get_or_create": "(*, lookup, defaults=None)",
+            "get_related": "(pk, *, include)",
+            "list_related": "(*, include, where=None, order_by=None, limit=None, offset=None)",
+            "link": "(obj, name, others)",
+            "unlink": "(obj, name, others)",
             "register": "(*, ensure=None)",
             "register_many": "(*, ensure=None)",
             "is_registered": "()",
@@ -167,13 +184,17 @@ class Signatures(unittest.TestCase):
             "update_where": "(model, values, *, where=None, allow_all=False)",
             "delete_where": "(model, *, where=None, allow_all=False)",
             "get_or_create": "(model, *, lookup, defaults=None)",
+            "get_related": "(model, pk, *, include)",
+            "list_related": "(model, *, include, where=None, order_by=None, limit=None, offset=None)",
+            "link": "(obj, name, others)",
+            "unlink": "(obj, name, others)",
             "register": "(model, ensure=None)",
             "register_many": "(models, ensure=None)",
             "is_registered": "(model)",
             "repo": "(model)",
             "insert": "(model=…, obj=…)",
             "insert_many": "(model=…, objects=…)",
-            "create": "(model=…, obj=…)",
+            "create": "(model=…, obj=…, *, relations=None)",
             "update": "(model=…, obj=…)",
             "delete": "(model=…, obj=…)",
         }
@@ -183,6 +204,15 @@ class Signatures(unittest.TestCase):
                 self.assertEqual(parameters(getattr(mini_orm.UnifiedRepository, name)), text)
         verbs = {name for name in vars(mini_orm.Repository) if not name.startswith("_")} - {"model"}
         self.assertEqual(verbs - set(expected), {"db"})
+
+    def test_session(self) -> None:
+        """Names X8: constructor of `Session`, what it has beside the hub's verbs, and no other names."""
+        for name in ("begin", "transaction"):
+            self.assertEqual(parameters(getattr(mini_orm.Session, name)), "(*, isolation=None, read_only=False)")
+        self.assertEqual(parameters(mini_orm.Session), f"(db, {FLAGS})")
+        self.assertTrue(issubclass(mini_orm.Session, mini_orm.UnifiedRepository))
+        own = {name for name in dir(mini_orm.Session) if not name.startswith("_")}
+        self.assertEqual(own - set(dir(mini_orm.UnifiedRepository)), {"begin", "transaction", "hub"})
 
     def test_repositories_are_generic(self) -> None:
         """Names: `Repository[T]` and `AsyncRepository[T]` can be written in annotations that are evaluated."""
@@ -240,6 +270,14 @@ class ValueClasses(unittest.TestCase):
         (NotCondition, (("item", REQUIRED),)),
         (OrderBy, (("col", REQUIRED), ("desc", False), ("nulls", None))),
         (IndexSpec, (("columns", REQUIRED), ("unique", False), ("name", None))),
+        (
+            RelationSpec,
+            (
+                *((name, REQUIRED) for name in ("name", "model", "local_key", "remote_key")),
+                *(("relation_type", None), ("many", False), ("through", None)),
+            ),
+        ),
+        (RelatedResult, (("obj", REQUIRED), ("relations", REQUIRED))),
     )
 
     def test_positional_order_and_defaults(self) -> None:
@@ -258,6 +296,7 @@ class ValueClasses(unittest.TestCase):
             lambda: NotCondition(Condition("age", ">", 3)),
             lambda: OrderBy("age", True, "last"),
             lambda: IndexSpec(("a", "b"), True, "name"),
+            lambda: RelationSpec("a", int, "b", "c"),
         ):
             with self.subTest(value=make()):
                 self.assertEqual(make(), make())
@@ -265,6 +304,23 @@ class ValueClasses(unittest.TestCase):
                 for one in dataclasses.fields(make()):
                     with self.assertRaises(dataclasses.FrozenInstanceError):
                         setattr(make(), one.name, None)
+
+    def test_a_related_result(self) -> None:
+        """Names L5: frozen, equal by what it has, and the same class on both faces; `RelatedResult[T]` is an alias."""
+        made = RelatedResult("obj", {"posts": [1]})
+        self.assertEqual(made, RelatedResult(obj="obj", relations={"posts": [1]}))
+        self.assertNotEqual(made, RelatedResult("obj", {}))
+        self.assertEqual(repr(made), "RelatedResult(obj='obj', relations={'posts': [1]})")
+        with self.assertRaises(dataclasses.FrozenInstanceError):
+            made.obj = "other"  # type: ignore[misc]  # the mistake under test
+        self.assertIs(mini_orm.AsyncRelatedResult, RelatedResult)
+        self.assertEqual(RelatedResult[str]("obj", {"posts": [1]}), made)
+
+    def test_types_of_relations(self) -> None:
+        """Names L1: each is its own text."""
+        self.assertEqual(RelationType.BELONGS_TO, "belongs_to")
+        self.assertEqual(RelationType.HAS_MANY, "has_many")
+        self.assertEqual([one.name.lower() for one in RelationType], [one.value for one in RelationType])
 
     def test_what_c_builds(self) -> None:
         """Names Q1 Q9: each method of `C` gives the value class that the contract says, as data."""

@@ -13,7 +13,9 @@ from typing import Any, assert_type
 
 from mini_orm import (
     AsyncDatabase,
+    AsyncRelatedResult,
     AsyncRepository,
+    AsyncSession,
     AsyncUnifiedRepository,
     C,
     Condition,
@@ -24,7 +26,11 @@ from mini_orm import (
     MySQLDialect,
     NotCondition,
     OrderBy,
+    RelatedResult,
+    RelationSpec,
+    RelationType,
     Repository,
+    Session,
     SQLiteDialect,
     UnifiedRepository,
     UniqueViolation,
@@ -37,6 +43,7 @@ from mini_orm import (
     create_table_sql,
     ensure_schema,
     ensure_schema_async,
+    model_relations,
 )
 
 
@@ -114,6 +121,48 @@ async def repository_async(db: AsyncDatabase) -> None:
     assert_type(await users.get_or_create(lookup={"id": 1}), tuple[User, bool])
     await users.insert(Other(1))  # type: ignore[arg-type]
     users.list()[0]  # type: ignore[index]
+
+
+def relations(db: Database) -> None:
+    """Results know the object's class; what is related to it can be anything."""
+    users, hub = Repository(db, User), UnifiedRepository(db)
+    assert_type(users.create(User("Ann"), relations={"others": [Other(1)], "boss": None}), User)
+    assert_type(users.get_related(1, include="others"), RelatedResult[User] | None)
+    found = users.list_related(include=["others", "others.users"], where=C.eq("name", "Ann"), order_by="id", limit=3)
+    assert_type(found, list[RelatedResult[User]])
+    for one in found:
+        assert_type(one.obj, User)
+        assert_type(one.relations["others"], Any)
+    assert_type(users.link(User("Ann", id=1), "others", [Other(1)]), int)
+    assert_type(users.unlink(User("Ann", id=1), "others", (Other(1),)), int)
+    assert_type(hub.create(User("Ann"), relations={"others": []}), User)
+    assert_type(hub.create(User, User("Ann"), relations=None), User)
+    assert_type(hub.get_related(User, 1, include="others"), RelatedResult[User] | None)
+    assert_type(hub.list_related(User, include={"others"}), list[RelatedResult[User]])
+    assert_type(hub.link(User("Ann", id=1), "others", [Other(1)]), int)
+    assert_type(hub.unlink(User("Ann", id=1), "others", [Other(1)]), int)
+    assert_type(model_relations(User), dict[str, RelationSpec])
+    assert_type(model_relations(User)["others"].relation_type, RelationType | None)
+    RelationSpec("others", Other, "id", ("id",), RelationType.HAS_MANY, many=True)
+    users.get_related(1)  # type: ignore[call-arg]
+    users.get_related(1, "others")  # type: ignore[call-arg]
+    users.list_related(include=3)  # type: ignore[arg-type]
+    users.create(User("Ann"), {"others": []})  # type: ignore[call-arg]
+    users.create(User("Ann"), relations=[])  # type: ignore[arg-type]
+    users.link(Other(1), "others", [])  # type: ignore[arg-type]
+    found[0].obj = User("Bob")  # type: ignore[misc]
+
+
+async def relations_async(db: AsyncDatabase) -> None:
+    """The async twin."""
+    users, hub = AsyncRepository(db, User), AsyncUnifiedRepository(db)
+    assert_type(await users.create(User("Ann"), relations={"others": [Other(1)]}), User)
+    assert_type(await users.get_related(1, include="others"), AsyncRelatedResult[User] | None)
+    assert_type(await users.list_related(include="others"), list[RelatedResult[User]])
+    assert_type(await users.link(User("Ann", id=1), "others", [Other(1)]), int)
+    assert_type(await hub.create(User, User("Ann"), relations={}), User)
+    assert_type(await hub.list_related(User, include="others"), list[RelatedResult[User]])
+    assert_type(await hub.unlink(User("Ann", id=1), "others", [Other(1)]), int)
 
 
 def registration(db: Database) -> None:
@@ -206,6 +255,44 @@ async def hub_async(db: AsyncDatabase) -> None:
     await hub.repo(User).register(ensure=True)
     assert_type(hub.repo(User).is_registered(), bool)
     print(hub.get(User, 1).name)  # type: ignore[attr-defined]
+
+
+def session(db: Database, adb: AsyncDatabase) -> int:
+    """A session is a hub; entering it, or a transaction of it, gives the session, and hides no error."""
+    made = Session(db, auto_schema=True, require_registration=True)
+    hub: UnifiedRepository = made
+    assert_type(made.insert(User("Ann")), User)
+    assert_type(made.repo(User), Repository[User])
+    assert_type(made.db, Database)
+    assert_type(made.hub, UnifiedRepository)
+    with made as inside:
+        assert_type(inside, Session)
+        with inside.begin(isolation="serializable", read_only=True) as inner:
+            assert_type(inner, Session)
+    hub = made.hub
+    Session(adb)  # type: ignore[arg-type]
+    made.begin(isolation="snapshot")  # type: ignore[arg-type]
+    with made.transaction() as inside:
+        return hub.count(User) + inside.count(User)
+
+
+async def session_async(db: AsyncDatabase) -> int:
+    """The async twin."""
+    made = AsyncSession(db, schema_conflict="recreate")
+    hub: AsyncUnifiedRepository = made
+    assert_type(await made.insert(User("Ann")), User)
+    assert_type(made.repo(User), AsyncRepository[User])
+    assert_type(made.db, AsyncDatabase)
+    assert_type(made.hub, AsyncUnifiedRepository)
+    async with made as inside:
+        assert_type(inside, AsyncSession)
+        async with inside.begin(isolation="serializable") as inner:
+            assert_type(inner, AsyncSession)
+    hub = made.hub
+    with made:  # type: ignore[attr-defined]
+        pass
+    async with made.transaction(read_only=True) as inside:
+        return await hub.count(User) + await inside.count(User)
 
 
 def transactions(db: Database) -> None:

@@ -59,6 +59,17 @@ def one_object(verb: str, model: Any, obj: Any) -> tuple[type, Any]:
     return model, obj
 
 
+def model_of(verb: str, obj: Any) -> type[Any]:
+    """Return the model of the object that `link` and `unlink` take first.
+
+    Raises:
+        TypeError: it is no object of a dataclass.
+    """
+    if isinstance(obj, type) or not dataclasses.is_dataclass(obj):
+        raise TypeError(f'{verb} takes an object first, {verb}(post, "tags", [tag]); got {_shown(obj)}')
+    return type(obj)
+
+
 def many_objects(model: Any, objects: Any) -> tuple[type | None, list[Any]]:
     """Read `insert_many(objects)` and `insert_many(Model, objects)`; return the model and the objects.
 

@@ -1,7 +1,8 @@
 """What a repository sees to before it acts: that its model is registered, and that the model's tables are there.
 
 Rules of this file:
-- A model is ensured together with the models that its foreign keys refer to, whose tables have to be there first.
+- A model is ensured together with the models that its foreign keys refer to, whose tables have to be there first, and
+  with those that an action reaches over relations.
 - Outside of a transaction one caller at a time looks after schemas, and looks again when its turn has come, so that
   each model is ensured once. Inside of one nobody waits, as who has the lock may be waiting for that very transaction.
 - `ensure` notes what it ensured, and that counts from its commit on. A failure leaves nothing behind: the next action
@@ -49,28 +50,31 @@ def is_settled(registry: Registry, model: type, flags: Flags) -> bool:
 
 
 async def prepared(
-    db: Database | AsyncDatabase, model: type, flags: Flags, operation: Operation[P, R]
+    db: Database | AsyncDatabase, models: Collection[type], flags: Flags, operation: Operation[P, R]
 ) -> Operation[P, R]:
-    """See to what comes before an action on a model; return the operation to run.
+    """See to what comes before an action on models: its own, and those that it reaches over relations.
 
-    Inside of a transaction that is one which ensures the schema first, in that transaction.
+    Returns:
+        The operation to run. Inside of a transaction that is one which ensures the schema first, in that transaction.
 
     Raises:
-        NotRegisteredError: the model has to be registered, and is not.
+        NotRegisteredError: a model has to be registered, and is not.
     """
     registry = db._registry
-    if flags.require_registration and model not in registry.registered:
-        raise NotRegisteredError(
-            f"{model.__name__} is not registered on this database; before anything else call register() on its "
-            f"repository, or register({model.__name__}) on a hub"
-        )
+    if flags.require_registration:
+        for model in models:
+            if model not in registry.registered:
+                raise NotRegisteredError(
+                    f"{model.__name__} is not registered on this database; before anything else call register() on "
+                    f"its repository, or register({model.__name__}) on a hub"
+                )
     if not flags.auto_schema:
         return operation
-    missing = _unready(registry, model)
+    missing = _unready(registry, models)
     if missing and db._scope_here() is not None:
         return _after_ensure(operation, db.dialect, missing, flags)
     if missing:
-        await _look_after(db, lambda: _unready(registry, model), flags)
+        await _look_after(db, lambda: _unready(registry, models), flags)
     return operation
 
 
@@ -130,9 +134,9 @@ def _after_ensure(operation: Operation[P, R], dialect: Dialect, models: list[typ
     return both
 
 
-def _unready(registry: Registry, model: type) -> list[type]:
-    """Return what an action on a model needs and nobody has ensured: nothing where the user looks after it."""
-    return [] if registry.registered.get(model) is False else _missing(registry, [model])
+def _unready(registry: Registry, models: Collection[type]) -> list[type]:
+    """Return what an action on models needs and nobody has ensured, but for those that the user looks after."""
+    return _missing(registry, [model for model in models if registry.registered.get(model) is not False])
 
 
 def _missing(registry: Registry, models: Collection[type], again: Collection[type] = ()) -> list[type]:
