@@ -180,7 +180,7 @@ class Executor:
     @property
     def is_unfinished(self) -> bool:
         """Whether an interrupt kept a use from its end, which the next `enter` and `leave` make up for."""
-        return bool(self.blocks) or self._mode is not None or self._holds_read_only
+        return bool(self.blocks) or self._holds_read_only or self._mode is not None or self._patience is not None
 
     def undo(self) -> None:
         """Roll back what is open on the connection, whoever opened it."""
@@ -295,14 +295,17 @@ class Executor:
             try:
                 return cursor.executemany(sql, params) if many else cursor.execute(sql, params)
             except self._errors as exc:
-                if self._patience is None or waited >= self._patience or not self.driver.is_busy(exc):
+                patience = self._patience
+                if patience is None and self.driver.is_unwaited(exc):
+                    patience = self.driver.busy_timeout(self.driver.cursor(self.conn))
+                if patience is None or waited >= patience or not self.driver.is_busy(exc):
                     raise self.error(exc, sql if own is None else None) from exc
             except BaseException:
                 if own is None:
                     self._renew_cursor()
                 raise
             started = time.monotonic()
-            await self._pause(min(next(pauses, _PAUSES[-1]), self._patience - waited))
+            await self._pause(min(next(pauses, _PAUSES[-1]), patience - waited))
             waited += max(time.monotonic() - started, _PAUSES[0])
             self._check_cancelled()
 
@@ -313,13 +316,15 @@ class Executor:
         try:
             return self._cursor.execute(sql, params)
         except self._errors as exc:
+            if self.driver.is_unwaited(exc):
+                return drive(self._send(sql, params))
             raise self.error(exc, sql) from exc
         except BaseException:
             self._renew_cursor()
             raise
 
     async def _pause(self, seconds: float) -> None:
-        raise NotImplementedError("the database waits for locks by itself")
+        time.sleep(seconds)  # for a lock that the database does not wait for by itself
 
     def _renew_cursor(self) -> None:
         # A statement that was left in the middle would keep its lock.

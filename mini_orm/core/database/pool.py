@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, get_args
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, PoolError
 from ..drivers import driver_of_connect
 from .executors import drive
 from .pooling import Policy, Pool, PoolLease, TransactionGuard
@@ -194,8 +194,7 @@ class PooledConnection:
         self._lease: PoolLease | None = None
 
     def __enter__(self) -> Any:
-        self._connector.require_face(is_async=False)
-        lease = self._lease = self._connector._new_lease()
+        lease = self._begun(is_async=False)
         try:
             conn = self._conn = drive(self._connector._acquired(self._timeout, lease))
         except BaseException:
@@ -209,8 +208,7 @@ class PooledConnection:
         drive(self._connector._released(self._conn, quiet=kind is not None))
 
     async def __aenter__(self) -> Any:
-        self._connector.require_face(is_async=True)
-        lease = self._lease = self._connector._new_lease()
+        lease = self._begun(is_async=True)
         try:
             conn = self._conn = await self._connector._acquired(self._timeout, lease)
         except BaseException:
@@ -222,6 +220,13 @@ class PooledConnection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._connector._released(self._conn, quiet=kind is not None)
+
+    def _begun(self, *, is_async: bool) -> PoolLease:
+        self._connector.require_face(is_async=is_async)
+        if self._lease is not None and self._lease.guard is not None:
+            raise PoolError("this block was entered already; call connection() again")
+        lease = self._lease = self._connector._new_lease()
+        return lease
 
     def _let_go(self) -> None:
         lease = self._lease

@@ -422,12 +422,18 @@ class PoolLease:
             except Exception as exc:  # it is given up; there is nobody who could do more
                 log.debug("a connection that was given up could not be closed: %s", type(exc).__name__)
 
-    def drop(self) -> None:
-        """Give the connection and its place back, as they are. Twice is fine."""
+    def drop(self, *, undo: bool = True) -> None:
+        """Give the connection and its place back. Twice is fine.
+
+        Args:
+            undo: roll back first what came back unsettled: it would keep its locks until the connection's next use.
+        """
         self._is_dropped = True
         guard = self.guard
         if guard is not None and not self._is_busy:
-            if guard.executor.blocks and self._runner.later(self._undo_and_drop(guard)):
+            executor = guard.executor
+            is_open = executor.blocks or (executor.is_touched and not guard.is_left)
+            if undo and is_open and self._runner.later(self._undo_and_drop(guard)):
                 return
             self.guard = None
             if self._pool.closed:
@@ -439,15 +445,14 @@ class PoolLease:
         self._hold.release()
 
     async def _undo_and_drop(self, guard: Guard) -> None:
-        """Undo what a transaction left that nobody ended: it would keep its locks until the connection's next use."""
         try:
-            await self._perform(guard, _undone(guard))
+            await self._perform(guard, _unwound(guard))
         except Exception as exc:
             log.warning("a pooled connection could not be rolled back (%s) and is closed", type(exc).__name__)
             await self._discard()
         finally:
             guard.executor.blocks.clear()
-            self.drop()
+            self.drop(undo=False)
 
     def __del__(self) -> None:
         if getattr(self, "guard", None) is not None:

@@ -127,6 +127,10 @@ class Driver(ABC):
     def is_busy(self, exc: BaseException) -> bool:
         """Tell whether the statement failed because of another's lock, and may be tried again as it is."""
 
+    def is_unwaited(self, exc: BaseException) -> bool:
+        """Tell whether it is a lock that the database does not wait for, whatever its timeout."""
+        return False
+
     @abstractmethod
     def is_bound_elsewhere(self, conn: Any) -> bool:
         """Tell whether the connection refuses to be used in this thread."""

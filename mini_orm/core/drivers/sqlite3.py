@@ -38,7 +38,7 @@ from ..dialects import SQLiteDialect
 from ..dialects.sqlite import float_bits
 from .base import Driver
 
-_BUSY, _LOCKED, _LOCKED_SHARED, _BUSY_SNAPSHOT = 5, 6, 262, 517
+_BUSY, _LOCKED, _LOCKED_SHARED, _BUSY_SNAPSHOT, _TRIGGER = 5, 6, 262, 517, 1811
 # Extended codes first, then primary ones.
 _CLASSES: dict[int, type[DatabaseError]] = {
     1555: UniqueViolation,  # SQLITE_CONSTRAINT_PRIMARYKEY
@@ -180,12 +180,19 @@ class Sqlite3Driver(Driver):
                 return ConnectionLost, {}
             return (ProgrammingError, {}) if isinstance(exc, sqlite3.Error | sqlite3.Warning) else (DataError, {})
         ours = _CLASSES.get(code) or _CLASSES.get(code & 0xFF) or OperationalError
+        if code == _TRIGGER and str(exc) == "FOREIGN KEY constraint failed":
+            ours = ForeignKeyViolation  # ON DELETE RESTRICT has the code of a trigger, and no other mark than its text
         return ours, _constraint(str(exc)) if issubclass(ours, IntegrityError) else {}
 
     def is_busy(self, exc: BaseException) -> bool:
         # A plain SQLITE_LOCKED is this connection's own doing, and waiting does not help.
         code = getattr(exc, "sqlite_errorcode", 0)
         return (code & 0xFF == _BUSY and code != _BUSY_SNAPSHOT) or code == _LOCKED_SHARED
+
+    def is_unwaited(self, exc: BaseException) -> bool:
+        # Connections that share a cache; SQLite's busy handler is not asked.
+        # Source: https://www.sqlite.org/rescode.html#locked_sharedcache
+        return getattr(exc, "sqlite_errorcode", 0) == _LOCKED_SHARED
 
     def is_bound_elsewhere(self, conn: sqlite3.Connection) -> bool:
         try:
