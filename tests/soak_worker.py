@@ -158,7 +158,9 @@ class Worker:
         if (entry := self._known()) is not None:
             self._check(await maybe_await(self._repo(Entry).delete(entry)), 1)
             del self.ledger[entry.place]
-            self._check(await maybe_await(self._repo(Entry).delete(entry)), 0)
+            # Not by its key, which SQLite may have given to a row of somebody else's meanwhile.
+            mine = C.eq("worker", self.name) & C.eq("place", entry.place)
+            self._check(await maybe_await(self._repo(Entry).delete_where(where=mine)), 0)
 
     async def get_or_create(self) -> None:
         known = self._known() if self._random.random() < 0.5 else None
