@@ -242,6 +242,35 @@ class SchemaContract(Outside):
                 column = {"customer": "name", "reading": "device"}[table]
                 await maybe_await(self.db.execute(f"INSERT INTO {table} ({column}) VALUES (NULL)"))
 
+    async def test_models_that_point_at_each_other(self) -> None:
+        """S1 L6: two models that refer to each other, and one to itself."""
+
+        @dataclass
+        class Team:
+            captain_id: int | None = field(default=None, metadata={"fk": "player.id", "on_delete": "set null"})
+            parent_id: int | None = field(default=None, metadata={"fk": "team.id", "on_delete": "cascade"})
+            id: int | None = auto_key()
+
+        @dataclass
+        class Player:
+            team_id: int | None = field(default=None, metadata={"fk": (Team, "id"), "on_delete": "cascade"})
+            id: int | None = auto_key()
+
+        await self.apply([Team, Player])
+        await self.apply([Player, Team], if_not_exists=True)
+        teams, players = self.repo(Team), self.repo(Player)
+        team = await maybe_await(teams.insert(Team()))
+        part = await maybe_await(teams.insert(Team(parent_id=team.id)))
+        player = await maybe_await(players.insert(Player(team_id=team.id)))
+        await maybe_await(teams.update(Team(captain_id=player.id, id=team.id)))
+        with self.assertRaises(mini_orm.ForeignKeyViolation):
+            await maybe_await(teams.insert(Team(captain_id=9999)))
+        self.assertEqual(await maybe_await(players.delete(player)), 1)
+        self.assertIsNone((await maybe_await(teams.get(team.id))).captain_id)
+        await maybe_await(players.insert(Player(team_id=part.id)))
+        self.assertEqual(await maybe_await(teams.delete(team)), 1)
+        self.assertEqual(await maybe_await(players.count()), 0)
+
     async def test_foreign_keys_in_every_spelling_are_enforced(self) -> None:
         """S1 L6: `"table.column"`, a pair, and both mappings refer to the same column, and the database minds it."""
         await self.apply(Customer)
