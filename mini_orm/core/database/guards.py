@@ -211,6 +211,7 @@ def guard_of(source: Any, driver: Driver, joined: bool | None, runner: Runner) -
         ConfigurationError: the connection is in a mode that can't be worked with, or in use by the other face.
     """
     with _guards_lock:
+        driver.check(driver.raw(source))
         found = _guards.get(id(source))
         made = new_guard(source, driver, runner, Registry(), joined=bool(joined))
         if found is None or found.conn is not source:
@@ -224,13 +225,12 @@ def guard_of(source: Any, driver: Driver, joined: bool | None, runner: Runner) -
 
 
 def new_guard(source: Any, driver: Driver, runner: Runner, registry: Registry, *, joined: bool = False) -> Guard:
-    """Make a guard for a connection.
+    """Make a guard for a connection, whose mode is looked at by others.
 
     Raises:
-        ConfigurationError: the connection is in a mode that can't be worked with.
+        ConfigurationError: the connection is not open.
     """
     conn = driver.raw(source)
-    driver.check(conn)
     return Guard(driver, source, Executor(driver, conn, driver.dialect(), registry, joined=joined), runner)
 
 

@@ -172,13 +172,12 @@ class PoolConnector:
             raise
 
     async def _released(self, conn: Any, *, quiet: bool) -> None:
-        lease = self._pool.handed_out.get(id(conn))
-        if lease is None or lease.guard is None or lease.guard.conn is not conn:
+        lease = self._pool.handed_out.pop(id(conn), None)  # in one step: of several who give it back, one does
+        if lease is None:
             if quiet:
                 return  # an error is on its way already
             raise ValueError("this connection was not taken out of this pool, or is back in it already")
         try:
-            self._pool.handed_out.pop(id(conn), None)
             await lease.settle(quiet=quiet)
         finally:
             lease.drop()

@@ -154,9 +154,10 @@ class Pool:
         except IndexError:
             return None
 
-    def put(self, guard: Guard) -> None:
-        """Take a connection back."""
+    def put(self, guard: Guard) -> Guard | None:
+        """Take a connection back; return one to close, where the pool was closed meanwhile."""
         self._idle.append(guard)
+        return self.take_idle() if self.closed else None  # looked at last: `close` may have missed it
 
     def _call(self) -> Any:
         """Call the user's `connect`, or hand over what its first call gave."""
@@ -176,6 +177,7 @@ class Pool:
             raise self._translated(exc) from exc
         guard = self._guarded(conn, own)
         try:
+            guard.driver.check(guard.executor.conn)
             guard.session = await own.perform(guard, _looked(guard))
         except BaseException:
             await own.close(guard)
@@ -436,10 +438,8 @@ class PoolLease:
             if undo and is_open and self._runner.later(self._undo_and_drop(guard)):
                 return
             self.guard = None
-            if self._pool.closed:
-                self._runner.close_later(guard)
-            else:
-                self._pool.put(guard)
+            if (late := self._pool.put(guard)) is not None:
+                self._runner.close_later(late)
         if self._transacts:
             self._pool.transactions.discard(self)
         self._hold.release()

@@ -208,10 +208,14 @@ class Sqlite3Driver(Driver):
 
     def session(self, conn: sqlite3.Connection, cursor: sqlite3.Cursor) -> Any:
         pragmas = [(name, cursor.execute(f"PRAGMA {name}").fetchone()[0]) for name in _SESSION]
-        return pragmas, conn.isolation_level, conn.row_factory, conn.text_factory
+        autocommit = getattr(conn, "autocommit", None)  # since Python 3.12
+        return pragmas, autocommit, conn.isolation_level, conn.row_factory, conn.text_factory
 
     def reset_session(self, conn: sqlite3.Connection, cursor: sqlite3.Cursor, session: Any) -> None:
-        pragmas, conn.isolation_level, conn.row_factory, conn.text_factory = session
+        pragmas, autocommit, *mode = session
+        if autocommit is not None:
+            conn.autocommit = autocommit  # type: ignore[attr-defined,unused-ignore]
+        conn.isolation_level, conn.row_factory, conn.text_factory = mode
         for name, value in pragmas:
             cursor.execute(f"PRAGMA {name} = {value}").fetchall()
 
