@@ -169,6 +169,20 @@ class PoolThreadCheckContract(Tools):
 class PoolOpeningContract(PoolTools):
     """P2: connections are opened when they are needed, up to `max_size`, and used again."""
 
+    async def test_an_open_connection_is_no_function(self) -> None:
+        """P1 P2: a connection in place of `connect`, and a `connect` that returns the same one again, are refused."""
+        conn = sqlite3.connect(self.backend.path, check_same_thread=False)
+        self.addCleanup(conn.close)
+        with self.assertRaises(TypeError):
+            PoolConnector(conn)
+        if self.backend.supports_awaited_pools:
+            return
+        pool = self.watched(PoolConnector(lambda: conn, max_size=2))
+        first = await self.acquire(pool)
+        with self.assertRaises(mini_orm.ConfigurationError):
+            await self.acquire(pool)
+        await self.release(pool, first)
+
     async def test_lazily(self) -> None:
         """P2: nothing is opened before it is needed; what is idle is used before another one is opened."""
         pool = self.pool(max_size=3)

@@ -242,6 +242,35 @@ class SchemaContract(Outside):
                 column = {"customer": "name", "reading": "device"}[table]
                 await maybe_await(self.db.execute(f"INSERT INTO {table} ({column}) VALUES (NULL)"))
 
+    async def test_a_new_table_while_the_file_is_locked(self) -> None:
+        """S1 X3: a connection that can't read the new schema says that it is locked, and not that there is no table."""
+        await self.apply(Customer)
+        other = await self.open(timeout=0)
+        await maybe_await(self.repo(Customer, other).count())  # knows the schema as it is now
+        await self.apply(Purchase)
+        look = self.backend.raw()
+        self.addCleanup(look.close)
+        look.execute("BEGIN EXCLUSIVE")
+        for use in (self.repo(Purchase, other).count, lambda: other.fetchall("SELECT * FROM purchase")):
+            with self.assertRaises(mini_orm.LockTimeout):
+                await maybe_await(use())
+        look.execute("ROLLBACK")
+        self.assertEqual(await maybe_await(self.repo(Purchase, other).count()), 0)
+        with self.assertRaises(mini_orm.ProgrammingError):
+            await maybe_await(other.execute("SELECT * FROM nothing"))
+
+    async def test_what_is_no_database_of_this_face(self) -> None:
+        """S1 S3: a bare connection, and a database of the other face, are refused with what to use instead."""
+        other = mini_orm.Database if self.is_async else mini_orm.AsyncDatabase
+        conn = self.backend.raw()
+        self.addCleanup(conn.close)
+        ending = "_async" if self.is_async else ""
+        for name in ("apply_schema", "ensure_schema"):
+            for db in (conn, other(conn), None):
+                with self.subTest(name=name, db=type(db)), self.assertRaises(mini_orm.ConfigurationError) as caught:
+                    await maybe_await(getattr(mini_orm, name + ending)(db, Customer))
+                self.assertIn(name, str(caught.exception))
+
     async def test_models_that_point_at_each_other(self) -> None:
         """S1 L6: two models that refer to each other, and one to itself."""
 

@@ -290,11 +290,16 @@ class Executor:
             self._watch()
         cursor = self._cursor if own is None else own
         waited = 0.0
+        has_looked = False
         pauses = iter(_PAUSES)
         while True:
             try:
                 return cursor.executemany(sql, params) if many else cursor.execute(sql, params)
             except self._errors as exc:
+                if not has_looked and self.driver.is_doubtful(exc):
+                    has_looked = True
+                    await self._send(self.driver.look_sql, own=self.driver.cursor(self.conn), watch=False)
+                    continue
                 patience = self._patience
                 if patience is None and self.driver.is_unwaited(exc):
                     patience = self.driver.busy_timeout(self.driver.cursor(self.conn))
@@ -316,7 +321,7 @@ class Executor:
         try:
             return self._cursor.execute(sql, params)
         except self._errors as exc:
-            if self.driver.is_unwaited(exc):
+            if self.driver.is_unwaited(exc) or self.driver.is_doubtful(exc):
                 return drive(self._send(sql, params))
             raise self.error(exc, sql) from exc
         except BaseException:

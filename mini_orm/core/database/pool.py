@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, get_args
 
 from ...errors import ConfigurationError, PoolError
-from ..drivers import driver_of_connect
+from ..drivers import driver_of_connect, is_connection
 from .executors import drive
 from .pooling import Policy, Pool, PoolLease, TransactionGuard
 
@@ -55,6 +55,10 @@ class PoolConnector:
     ) -> None:
         if not callable(connect):
             raise TypeError(f"connect is a function that opens a connection, got {type(connect).__name__}")
+        if is_connection(connect):
+            raise TypeError(
+                "a pool opens its connections itself; give it sqlite3.connect and its arguments, for example"
+            )
         if session_reset_hook is not None and not callable(session_reset_hook):
             raise TypeError(f"session_reset_hook is a function, got {type(session_reset_hook).__name__}")
         if isinstance(max_size, bool) or not isinstance(max_size, int) or max_size < 1:

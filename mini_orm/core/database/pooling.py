@@ -15,6 +15,7 @@ import collections
 import inspect
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -82,6 +83,7 @@ class Pool:
         self._face: bool | None = None
         self._mutex = threading.Lock()
         self._idle: collections.deque[Guard] = collections.deque()
+        self._guards: weakref.WeakValueDictionary[int, Guard] = weakref.WeakValueDictionary()
         # What the first call of `connect` gave, when it was made to find out what it gives.
         self._first: Any = None
 
@@ -195,7 +197,11 @@ class Pool:
     def _guarded(self, conn: Any, runner: Runner) -> Guard:
         if self.driver is None:
             self.driver = driver_of(conn)
-        return new_guard(conn, self.driver, runner, self.registry)
+        known = self._guards.get(id(conn))
+        if known is not None and known.conn is conn and not known.closed:
+            raise ConfigurationError("connect returned a connection that the pool has already; it must open a new one")
+        guard = self._guards[id(conn)] = new_guard(conn, self.driver, runner, self.registry)
+        return guard
 
     async def close(self, runner: Runner) -> None:
         """Close what is idle; send everybody away who waits; what is out is closed when it comes back."""

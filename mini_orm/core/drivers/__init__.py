@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .base import Driver, Result, driver_of, driver_of_connect, driver_of_error
+from .base import Driver, Result, driver_of, driver_of_connect, driver_of_error, is_connection
 
-__all__ = ["Driver", "Result", "driver_of", "driver_of_connect", "driver_of_error"]
+__all__ = ["Driver", "Result", "driver_of", "driver_of_connect", "driver_of_error", "is_connection"]

@@ -68,6 +68,8 @@ class Driver(ABC):
     is_blocking: ClassVar[bool] = True
     #: Whether a transaction is open can be read from the connection.
     supports_transaction_state: ClassVar[bool] = True
+    #: Reads the schema anew, or fails where another has it locked.
+    look_sql: ClassVar[str] = ""
     #: What the package, or the connection, raises for the database.
     errors: ClassVar[tuple[type[BaseException], ...]]
 
@@ -129,6 +131,10 @@ class Driver(ABC):
 
     def is_unwaited(self, exc: BaseException) -> bool:
         """Tell whether it is a lock that the database does not wait for, whatever its timeout."""
+        return False
+
+    def is_doubtful(self, exc: BaseException) -> bool:
+        """Tell whether the error may be said of an old schema: `look_sql` waits for the new one."""
         return False
 
     @abstractmethod
@@ -214,6 +220,11 @@ def driver_of(conn: Any) -> Driver:
     hint = "; open it first, for example sqlite3.connect(path)" if isinstance(conn, str | bytes) else ""
     known = sorted({package for package, _ in _DRIVERS})
     raise ConfigurationError(f"a database needs a connection of {' or '.join(known)}, got {type(conn).__name__}{hint}")
+
+
+def is_connection(value: object) -> bool:
+    """Tell whether it is a connection that mini_orm knows."""
+    return any((base.__module__.partition(".")[0], base.__name__) in _DRIVERS for base in type(value).__mro__)
 
 
 def driver_of_connect(connect: Callable[..., Any]) -> Driver | None:

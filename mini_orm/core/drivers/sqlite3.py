@@ -69,6 +69,7 @@ _CONNECT_ARGUMENTS = (
     "cached_statements",
     "uri",
 )
+_MISSING = re.compile(r"^no such (table|column|index)|has no column named")
 _FAILED = re.compile(r"(UNIQUE|NOT NULL|CHECK) constraint failed: (.*)", re.DOTALL)
 # Python's own converters, and whose types mini_orm declares columns with.
 _DECLARED = {word.partition("(")[0].upper() for word in SQLiteDialect.types.values()}
@@ -78,6 +79,7 @@ class Sqlite3Driver(Driver):
     """Runs SQL through `sqlite3.Connection`."""
 
     name = "sqlite3"
+    look_sql = "PRAGMA schema_version"
     # sqlite3 lets these through for values that it can't bind.
     errors: ClassVar[tuple[type[BaseException], ...]] = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError)
 
@@ -193,6 +195,11 @@ class Sqlite3Driver(Driver):
         # Connections that share a cache; SQLite's busy handler is not asked.
         # Source: https://www.sqlite.org/rescode.html#locked_sharedcache
         return getattr(exc, "sqlite_errorcode", 0) == _LOCKED_SHARED
+
+    def is_doubtful(self, exc: BaseException) -> bool:
+        # SQLite looks whether the schema that it knows is current before it says so. Where another has the file locked
+        # it can't, and says "no such table" of a table that is there by now.
+        return getattr(exc, "sqlite_errorcode", 0) == 1 and _MISSING.search(str(exc)) is not None
 
     def is_bound_elsewhere(self, conn: sqlite3.Connection) -> bool:
         try:

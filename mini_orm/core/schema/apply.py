@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...errors import ModelError, SchemaError
+from ...errors import ConfigurationError, ModelError, SchemaError
 from ..database.database import Database
 from ..database.database_async import AsyncDatabase
 from ..database.executors import Executor
@@ -31,6 +31,7 @@ def apply_schema(db: Database, model: type | Iterable[type], *, if_not_exists: b
         SchemaError: two tables or indexes have one name.
         ProgrammingError: a table or an index exists already.
     """
+    check_face(db, Database, "apply_schema")
     return db.run(apply, db.dialect, models_in_order(model, "apply_schema"), if_not_exists)
 
 
@@ -38,6 +39,7 @@ async def apply_schema_async(
     db: AsyncDatabase, model: type | Iterable[type], *, if_not_exists: bool = False
 ) -> list[str]:
     """Async twin of `apply_schema`."""
+    check_face(db, AsyncDatabase, "apply_schema_async")
     return await db.run(apply, db.dialect, models_in_order(model, "apply_schema"), if_not_exists)
 
 
@@ -99,3 +101,19 @@ def models_in_order(model: type | Iterable[type], verb: str) -> list[type]:
     if not isinstance(model, Iterable):
         raise ModelError(f"{verb} takes a model or a sequence of models, got {type(model).__name__}")
     return in_key_order(model)
+
+
+def check_face(db: object, wanted: type, function: str) -> None:
+    """Refuse what is no database of a function's face.
+
+    Raises:
+        ConfigurationError: says what it needs, and which function takes the other face.
+    """
+    if not isinstance(db, wanted):
+        other = function.removesuffix("_async") if function.endswith("_async") else f"{function}_async"
+        hint = f"; use {other}" if isinstance(db, Database | AsyncDatabase) else f": {wanted.__name__}(conn)"
+        raise ConfigurationError(f"{function} needs {_article(wanted)}{hint}; got {type(db).__name__}")
+
+
+def _article(wanted: type) -> str:
+    return f"{'an' if wanted is AsyncDatabase else 'a'} {wanted.__name__}"

@@ -22,7 +22,7 @@ from ..database.executors import Executor, log
 from ..database.transactions import atomic
 from ..dialects import Dialect
 from ..models import ModelMeta, model_meta
-from .apply import models_in_order, refuse_clashes
+from .apply import check_face, models_in_order, refuse_clashes
 from .ddl import create_schema_sql
 from .diff import Difference, diff
 from .inspect import index_owner, inspect, referring_tables
@@ -56,6 +56,7 @@ def ensure_schema(db: Database, model: type | Iterable[type], *, schema_conflict
         SchemaError: two tables or indexes have one name.
         ValueError: `schema_conflict` is neither.
     """
+    check_face(db, Database, "ensure_schema")
     return db.run(ensure, db.dialect, models_in_order(model, "ensure_schema"), schema_conflict)
 
 
@@ -63,6 +64,7 @@ async def ensure_schema_async(
     db: AsyncDatabase, model: type | Iterable[type], *, schema_conflict: Policy = "raise"
 ) -> list[str]:
     """Async twin of `ensure_schema`."""
+    check_face(db, AsyncDatabase, "ensure_schema_async")
     return await db.run(ensure, db.dialect, models_in_order(model, "ensure_schema"), schema_conflict)
 
 
