@@ -110,3 +110,4 @@ except UniqueViolation:
 # What happens to the rows that refer to a deleted one is the database's business: on_delete.
 hub.delete(iris)
 print(f"gone with the author: {before[0] - hub.count(Post)} posts, {before[1] - hub.count(Comment)} comments")
+db.close()

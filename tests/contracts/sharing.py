@@ -181,6 +181,11 @@ class OverlapContract:
 
     requires = ("supports_threads",)
 
+    def row(self: Any, sql: str) -> Any:
+        """Read one row from outside."""
+        with contextlib.closing(self.backend.raw()) as conn:
+            return conn.execute(sql).fetchone()
+
     async def test_the_end_of_a_transaction_waits_for_what_runs_on_its_tx(self: Any) -> None:
         """X4 X1: a block that ends while another thread or task is inside an operation on `tx` lets it finish first."""
         begun, go_on = threading.Event(), threading.Event()
@@ -215,7 +220,7 @@ class OverlapContract:
         obj, created = await handle.join()
         self.assertTrue(created)
         self.assertEqual(obj.text, "late")
-        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM slow").fetchone(), (0,))
+        self.assertEqual(self.row("SELECT count(*) FROM slow"), (0,))
         self.assertFalse(self.db.conn.in_transaction)
 
     async def pause(self: Any) -> None:
@@ -242,7 +247,7 @@ class BlockingSharingContract:
         await self.spawn(enter).join()
         await self.spawn(leave).join()
         self.assertEqual([note.text for note in repo.list()], ["kept"])
-        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM note").fetchone(), (1,))
+        self.assertEqual(self.row("SELECT count(*) FROM note"), (1,))
 
     async def test_a_model_that_uses_the_database_in_the_middle(self: Any) -> None:
         """X4: code of a model that runs inside of an operation may read; a transaction of its own is refused."""
@@ -268,7 +273,7 @@ class BlockingSharingContract:
         self.assertEqual(seen, [{"n": 1}, "refused"])
         repo.insert(Curious("b"))
         self.assertFalse(self.db.conn.in_transaction)
-        self.assertEqual(self.backend.raw().execute("SELECT count(*) FROM curious").fetchone(), (2,))
+        self.assertEqual(self.row("SELECT count(*) FROM curious"), (2,))
 
 
 class TaskSharingContract:
