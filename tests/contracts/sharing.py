@@ -24,6 +24,12 @@ class Note:
     id: int | None = field(default=None, metadata=KEY)
 
 
+def row_of(case: Any, sql: str) -> Any:
+    """Read one row from outside."""
+    with contextlib.closing(case.backend.raw()) as conn:
+        return conn.execute(sql).fetchone()
+
+
 class Loud(SQLiteDialect):
     """A dialect with a type of its own."""
 
@@ -181,11 +187,6 @@ class OverlapContract:
 
     requires = ("supports_threads",)
 
-    def row(self: Any, sql: str) -> Any:
-        """Read one row from outside."""
-        with contextlib.closing(self.backend.raw()) as conn:
-            return conn.execute(sql).fetchone()
-
     async def test_the_end_of_a_transaction_waits_for_what_runs_on_its_tx(self: Any) -> None:
         """X4 X1: a block that ends while another thread or task is inside an operation on `tx` lets it finish first."""
         begun, go_on = threading.Event(), threading.Event()
@@ -220,7 +221,7 @@ class OverlapContract:
         obj, created = await handle.join()
         self.assertTrue(created)
         self.assertEqual(obj.text, "late")
-        self.assertEqual(self.row("SELECT count(*) FROM slow"), (0,))
+        self.assertEqual(row_of(self, "SELECT count(*) FROM slow"), (0,))
         self.assertFalse(self.db.conn.in_transaction)
 
     async def pause(self: Any) -> None:
@@ -247,7 +248,7 @@ class BlockingSharingContract:
         await self.spawn(enter).join()
         await self.spawn(leave).join()
         self.assertEqual([note.text for note in repo.list()], ["kept"])
-        self.assertEqual(self.row("SELECT count(*) FROM note"), (1,))
+        self.assertEqual(row_of(self, "SELECT count(*) FROM note"), (1,))
 
     async def test_a_model_that_uses_the_database_in_the_middle(self: Any) -> None:
         """X4: code of a model that runs inside of an operation may read; a transaction of its own is refused."""
@@ -273,7 +274,7 @@ class BlockingSharingContract:
         self.assertEqual(seen, [{"n": 1}, "refused"])
         repo.insert(Curious("b"))
         self.assertFalse(self.db.conn.in_transaction)
-        self.assertEqual(self.row("SELECT count(*) FROM curious"), (2,))
+        self.assertEqual(row_of(self, "SELECT count(*) FROM curious"), (2,))
 
 
 class TaskSharingContract:
