@@ -581,8 +581,45 @@ class SessionAtOnceContract(SessionTools):
         self.assertTrue(lock.free)
         await self.assert_clean()
 
-    async def test_what_is_left_to_do_when_the_block_ends(self) -> None:
-        """X8 X1: somebody's savepoint is still open at the end of the block: nothing is kept, and both hear of it."""
+    async def test_who_begins_inside_and_is_not_done(self) -> None:
+        """X8 X1: a commit waits for another caller's savepoint; who came behind it is as one who came later."""
+        session = self.session()
+        scopes: list[Any] = []
+        held, go = self.gate(), self.gate()
+
+        async def owner() -> None:
+            async with self.inside(session.begin()):
+                await self.add(session, "owner")
+                scopes.append(session.db._scope)
+                await held.wait()
+
+        async def inside() -> None:
+            async with self.inside(session.begin()):
+                held.set()
+                await go.wait()
+                await self.add(session, "inside")
+
+        async def block() -> None:
+            async with self.inside(session.begin()):
+                await self.add(session, "block")
+
+        works = [self.spawn(owner)]
+        await self.until(lambda: scopes)
+        works.append(self.spawn(inside))
+        waiters = scopes[0].lock.waiters
+        await self.until(lambda: len(waiters) == 1)  # the commit
+        for number, work in enumerate((lambda: self.add(session, "call"), block), start=2):
+            works.append(self.spawn(work))
+            await self.until(lambda number=number: len(waiters) == number)
+        self.assertEqual(self.owners(), [])
+        go.set()
+        for work in works:
+            await self.within(work.join())
+        self.assertEqual(self.owners(), ["block", "call", "inside", "owner"])
+        await self.assert_clean()
+
+    async def test_who_begins_inside_of_what_fails(self) -> None:
+        """X8 X1: a rollback waits for nobody, and takes back the savepoint of another caller, who hears of it."""
         session = self.session()
         inside, ended = self.gate(), self.gate()
 
@@ -592,16 +629,33 @@ class SessionAtOnceContract(SessionTools):
                 inside.set()
                 await ended.wait()
 
-        with self.assertRaises(TransactionError):
+        with self.assertRaises(ZeroDivisionError):
             async with self.inside(session):
                 handle = self.spawn(late)
                 await inside.wait()
+                raise ZeroDivisionError
         ended.set()
         with self.assertRaises(TransactionError):
             await self.within(handle.join())
         self.assertEqual(self.owners(), [])
         await self.add(session, "kept")
         self.assertEqual(self.owners(), ["kept"])
+        await self.assert_clean()
+
+    async def test_blocks_of_equals(self) -> None:
+        """X8: eight callers who begin a block each, with none around: whoever is first, all is kept, and each once."""
+        session = self.session()
+
+        async def one(name: str) -> None:
+            async with self.inside(session.begin()):
+                await self.add(session, f"{name} a")
+                await self.add(session, f"{name} b")
+
+        names = [[f"{turn}.{number}" for number in range(8)] for turn in range(5)]
+        for turn in names:
+            for work in [self.spawn(one, name) for name in turn]:
+                await self.within(work.join())
+        self.assertEqual(self.owners(), [f"{name} {half}" for turn in names for name in turn for half in "ab"])
         await self.assert_clean()
 
     async def test_another_session_is_another_transaction(self) -> None:

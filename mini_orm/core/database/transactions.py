@@ -149,6 +149,10 @@ async def atomic(executor: Executor, work: Callable[[], Awaitable[R]]) -> R:
     return result
 
 
+class EndedError(TransactionError):
+    """The transaction had ended before the call was let in: nothing of it was done."""
+
+
 class Scope:
     """A transaction that the user opened, from the connection it waits for to the connection it gives back."""
 
@@ -196,6 +200,10 @@ class Scope:
             above = above.parent
         return True
 
+    def is_of_another(self, scope: Scope) -> bool:
+        """Tell whether neither the caller nor who opened `scope` opened this one: it is left without their help."""
+        return self.owner not in (scope.owner, self._runner.owner())
+
     def check(self) -> None:
         """Refuse a transaction that is over, or whose nested one is another task's of this very thread.
 
@@ -203,7 +211,7 @@ class Scope:
             TransactionError: says which.
         """
         if not self.is_open:
-            raise TransactionError("this transaction has ended; tx can be used only inside of its with block")
+            raise EndedError("this transaction has ended; tx can be used only inside of its with block")
         if self.child is not None:
             raise TransactionError(
                 "another task of this thread has a nested transaction open, and a blocking database can't wait for it"
@@ -248,10 +256,11 @@ class Scope:
         """Commit (`keep`) or roll back, and give the lock back. Called again, it does what is left to do.
 
         Args:
-            wait: let what another thread or task does on `tx` at this moment come to its end first.
+            wait: let what another thread or task does on `tx` at this moment come to its end first; to commit, its
+                nested transactions, too.
         """
         innermost = self
-        while innermost.child is not None:
+        while innermost.child is not None and not (keep and wait and innermost.child.is_of_another(self)):
             innermost = innermost.child
         inside = self._runner.hold(innermost.lock)
         ended = False

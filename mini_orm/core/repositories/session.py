@@ -7,7 +7,8 @@ Rules of this file:
   caller who stands outside of all is let into the outermost one.
 - The repositories of a session work on a database that looks for the transaction at each call. So they can be kept,
   like the session, before, inside and behind it.
-- Who opens the outermost transaction does so alone. Others wait for that, and are inside of it then.
+- Who opens the outermost transaction does so alone. Others wait for that, and are inside of it then. It commits when
+  their savepoints have ended. Who still waited for it then is behind it, as if the call had come later.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from __future__ import annotations
 from types import TracebackType
 
 from ...errors import ConfigurationError, TransactionError
-from ..database.database import Database, Transaction
+from ..database.database import Database, Operation, P, R, Transaction
 from ..database.database_async import AsyncDatabase
 from ..database.executors import drive
 from ..database.locks import Lock, ThreadHold
-from ..database.transactions import Scope, _open_scopes
+from ..database.transactions import EndedError, Scope, _open_scopes
 from ..dialects.base import Isolation, check_isolation
 from ..schema.ensure import Policy
 from . import ops_schema
@@ -76,6 +77,15 @@ class SessionDatabase(Database):
     def _closed(self, closed: bool) -> None:
         self._given._closed = closed
 
+    def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        while True:
+            scope = self.current.scope
+            try:
+                return super().run(operation, *args, **kwargs)
+            except EndedError:
+                if scope is None or scope.is_open:
+                    raise
+
     def around(self, scope: Scope | None) -> Database:
         """Return the `tx` of a transaction, or the database that was given."""
         return self._given if scope is None else Database._bound(self._given, scope)
@@ -86,8 +96,9 @@ class Session(UnifiedRepository):
 
     `with session:` is one transaction, and so is `with session.begin():`. Inside of one `begin()` is a savepoint, and
     `with session:` a `TransactionError`. It belongs to everything that is done through the session, its repositories
-    and its `hub`, in any thread; threads take turns. Before and behind it each call is committed when it returns.
-    After an error, which rolls back, the session is as good as before.
+    and its `hub`, in any thread; threads take turns, and a commit waits for the savepoints that others have open in it.
+    Before and behind it each call is committed when it returns. After an error, which rolls back, the session is as
+    good as before.
 
     A session is cheap: make one for each piece of work, a request for example. Whoever uses it at the same time is in
     its transaction, too.
@@ -199,9 +210,15 @@ class SessionTransaction:
         db, flags = session._session_db, session._flags
         hold = db._hold(db.current.lock)
         try:
-            around = drive(turn(db, db.current, hold, flags, alone=self._alone))
-            inner = self.inner = db.around(around).transaction(isolation=self._isolation, read_only=self._read_only)
-            tx = inner.__enter__()
+            while True:
+                around = drive(turn(db, db.current, hold, flags, alone=self._alone))
+                inner = self.inner = db.around(around).transaction(isolation=self._isolation, read_only=self._read_only)
+                try:
+                    tx = inner.__enter__()
+                    break
+                except EndedError:
+                    if around is None or around.is_open:
+                        raise
             if around is None:
                 db.current.outermost = tx._scope
             hold.release()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import TracebackType
 
 from ...errors import ConfigurationError, TransactionError
+from ..database.database import Operation, P, R
 from ..database.database_async import AsyncDatabase, AsyncTransaction
-from ..database.transactions import Scope
+from ..database.transactions import EndedError, Scope
 from ..dialects.base import Isolation, check_isolation
 from ..schema.ensure import Policy
 from .repository_async import AsyncUnifiedRepository
@@ -36,6 +37,15 @@ class AsyncSessionDatabase(AsyncDatabase):
     @_closed.setter
     def _closed(self, closed: bool) -> None:
         self._given._closed = closed
+
+    async def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        while True:
+            scope = self.current.scope
+            try:
+                return await super().run(operation, *args, **kwargs)
+            except EndedError:
+                if scope is None or scope.is_open:
+                    raise
 
     def around(self, scope: Scope | None) -> AsyncDatabase:
         """Async twin of `SessionDatabase.around`."""
@@ -128,9 +138,15 @@ class AsyncSessionTransaction:
         db, flags = session._session_db, session._flags
         hold = db._hold(db.current.lock)
         try:
-            around = await turn(db, db.current, hold, flags, alone=self._alone)
-            inner = self.inner = db.around(around).transaction(isolation=self._isolation, read_only=self._read_only)
-            tx = await inner.__aenter__()
+            while True:
+                around = await turn(db, db.current, hold, flags, alone=self._alone)
+                inner = self.inner = db.around(around).transaction(isolation=self._isolation, read_only=self._read_only)
+                try:
+                    tx = await inner.__aenter__()
+                    break
+                except EndedError:
+                    if around is None or around.is_open:
+                        raise
             if around is None:
                 db.current.outermost = tx._scope
             hold.release()
