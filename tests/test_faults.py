@@ -512,24 +512,32 @@ class Interrupted(InterruptedCase):
     )
     def test_while_waiting_for_the_connection(self) -> None:
         """X4 X7: a real Ctrl-C for a thread that waits for another's transaction: it goes on, the lock is whole."""
-        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, previous)
-        holding, release = threading.Event(), threading.Event()
+        holding, raised, release = threading.Event(), threading.Event(), threading.Event()
         main = threading.get_ident()
+
+        def handler(*_: Any) -> None:
+            if not raised.is_set():
+                raised.set()
+                raise KeyboardInterrupt
 
         def holder() -> None:
             with self.db.transaction() as tx:
                 Repository(tx, Account).insert(Account(owner="holder"))
                 holding.set()
-                signal.pthread_kill(main, signal.SIGINT)
+                while not self.db._source.lock.waiters:
+                    pass
+                # Again, as a signal right before the thread begins to wait does not wake it.
+                while not raised.wait(0.05):
+                    signal.pthread_kill(main, signal.SIGINT)
                 release.wait(LIMIT)
 
+        previous = signal.signal(signal.SIGINT, handler)
+        self.addCleanup(signal.signal, signal.SIGINT, previous)
         thread = threading.Thread(target=holder, daemon=True)
+        thread.start()
+        holding.wait(LIMIT)
         with self.assertRaises(KeyboardInterrupt):
-            thread.start()
-            holding.wait(LIMIT)
             self.repo.insert(Account(owner="waiting"))
-            release.wait(LIMIT)  # only if the signal was late
         release.set()
         thread.join(LIMIT)
         self.assertFalse(thread.is_alive())

@@ -186,8 +186,6 @@ class Signatures(unittest.TestCase):
             "get_or_create": "(model, *, lookup, defaults=None)",
             "get_related": "(model, pk, *, include)",
             "list_related": "(model, *, include, where=None, order_by=None, limit=None, offset=None)",
-            "link": "(obj, name, others)",
-            "unlink": "(obj, name, others)",
             "register": "(model, ensure=None)",
             "register_many": "(models, ensure=None)",
             "is_registered": "(model)",
@@ -197,6 +195,8 @@ class Signatures(unittest.TestCase):
             "create": "(model=…, obj=…, *, relations=None)",
             "update": "(model=…, obj=…)",
             "delete": "(model=…, obj=…)",
+            "link": "(model=…, obj=…, name=…, others=…)",
+            "unlink": "(model=…, obj=…, name=…, others=…)",
         }
         self.assertEqual(parameters(mini_orm.UnifiedRepository), f"(db, {FLAGS})")
         for name, text in expected.items():

@@ -141,6 +141,8 @@ def relations(db: Database) -> None:
     assert_type(hub.list_related(User, include={"others"}), list[RelatedResult[User]])
     assert_type(hub.link(User("Ann", id=1), "others", [Other(1)]), int)
     assert_type(hub.unlink(User("Ann", id=1), "others", [Other(1)]), int)
+    assert_type(hub.link(User, User("Ann", id=1), "others", [Other(1)]), int)
+    assert_type(hub.unlink(User, User("Ann", id=1), name="others", others=[Other(1)]), int)
     assert_type(model_relations(User), dict[str, RelationSpec])
     assert_type(model_relations(User)["others"].relation_type, RelationType | None)
     RelationSpec("others", Other, "id", ("id",), RelationType.HAS_MANY, many=True)
@@ -150,6 +152,7 @@ def relations(db: Database) -> None:
     users.create(User("Ann"), {"others": []})  # type: ignore[call-arg]
     users.create(User("Ann"), relations=[])  # type: ignore[arg-type]
     users.link(Other(1), "others", [])  # type: ignore[arg-type]
+    hub.link(User("Ann", id=1), "others")  # type: ignore[call-overload]
     found[0].obj = User("Bob")  # type: ignore[misc]
 
 
@@ -163,6 +166,7 @@ async def relations_async(db: AsyncDatabase) -> None:
     assert_type(await hub.create(User, User("Ann"), relations={}), User)
     assert_type(await hub.list_related(User, include="others"), list[RelatedResult[User]])
     assert_type(await hub.unlink(User("Ann", id=1), "others", [Other(1)]), int)
+    assert_type(await hub.link(User, User("Ann", id=1), "others", [Other(1)]), int)
 
 
 def registration(db: Database) -> None:

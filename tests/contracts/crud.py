@@ -250,6 +250,21 @@ class GetContract(Outside):
             with self.subTest(model=model.__name__):
                 self.assertIsNone(await maybe_await(self.repo(model).get(None)))
 
+    async def test_a_composite_key_is_a_tuple_or_a_mapping(self) -> None:
+        """R2 M7: another kind of value, also another sequence, is a QueryError that says so, before any SQL."""
+        await self.create_tables(Place)
+        gets = (self.repo(Place).get, lambda key: self.hub().get(Place, key))
+        seen = await self.trace()
+        for wrong in ([1, "a"], [], {1, "a"}, iter([1]), 1, "ab", Place(1, "a")):
+            text = rf"^the key of Place is composite: a tuple \(floor, room\) or a mapping; got {type(wrong).__name__}$"
+            for get in gets:
+                with self.subTest(wrong=wrong), self.assertRaisesRegex(mini_orm.QueryError, text):
+                    await maybe_await(get(wrong))
+        for short, count in (((1,), 1), ((), 0), ((1, "a", 2), 3)):
+            with self.assertRaisesRegex(mini_orm.QueryError, rf"has 2 part\(s\): floor, room; got {count}$"):
+                await maybe_await(self.repo(Place).get(short))
+        self.assertEqual(seen, [])
+
     async def test_get_returns_a_new_object_each_time(self) -> None:
         """R2 M4: there is no identity map: what one caller does to its object is not another's."""
         repo = await self.table(Person, [Person("Ann", "ann@x", tags={"a": 1}, id=1)])

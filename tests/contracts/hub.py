@@ -59,6 +59,20 @@ class Place:
 
 
 @dataclass
+class Team:
+    name: str
+    id: int | None = auto_key()
+
+
+@dataclass
+class Member:
+    """A link between the two."""
+
+    user_id: int = pk(fk=(User, "id"))
+    team_id: int = pk(fk=(Team, "id"))
+
+
+@dataclass
 class Loose:
     """A dataclass that is no model: it has no key."""
 
@@ -129,6 +143,10 @@ def calls(hub: Any) -> dict[str, Callable[[], Any]]:
         "update named": lambda: hub.update(User, User("Ann", id=1)),
         "delete": lambda: hub.delete(User("Ann", id=1)),
         "delete named": lambda: hub.delete(User, User("Ann", id=1)),
+        "link": lambda: hub.link(User("Ann", id=1), "teams", []),
+        "link named": lambda: hub.link(User, User("Ann", id=1), "teams", []),
+        "unlink": lambda: hub.unlink(User("Ann", id=1), "teams", []),
+        "unlink named": lambda: hub.unlink(User, User("Ann", id=1), "teams", []),
         "get": lambda: hub.get(User, 1),
         "list": lambda: hub.list(User),
         "count": lambda: hub.count(User),
@@ -212,6 +230,32 @@ class HubContract(Schemas):
         await maybe_await(hub.insert_many(objects=[User("d")]))
         self.assertEqual(await maybe_await(hub.count(model=User, where=C.lt("name", "c"))), 2)
         self.assertEqual([user.name for user in await maybe_await(hub.list(User, order_by="id"))], list("abcd"))
+
+    async def test_links(self) -> None:
+        """S7 L8: `link` and `unlink` take the object alone or after its model, by position or by name."""
+        await self.create_tables(User, Team, Member)
+        hub = self.hub()
+        ann = await maybe_await(hub.insert(User("Ann")))
+        red, blue = await maybe_await(hub.insert_many([Team("red"), Team("blue")]))
+        for alone, named in (
+            (lambda verb: verb(ann, "teams", [red, blue]), lambda verb: verb(User, ann, "teams", [red, blue])),
+            (lambda verb: verb(red, "users", [ann]), lambda verb: verb(Team, red, "users", [ann])),
+            (
+                lambda verb: verb(obj=ann, name="teams", others=[blue]),
+                lambda verb: verb(model=User, obj=ann, name="teams", others=[blue]),
+            ),
+            (
+                lambda verb: verb(ann, name="teams", others=(red,)),
+                lambda verb: verb(User, ann, name="teams", others=(red,)),
+            ),
+        ):
+            for call, opposite in ((alone, named), (named, alone)):
+                many = await maybe_await(call(hub.link))
+                self.assertEqual(self.rows("SELECT count(*) FROM member"), [(many,)])
+                self.assertEqual(await maybe_await(opposite(hub.link)), 0)
+                self.assertEqual(await maybe_await(opposite(hub.unlink)), many)
+                self.assertEqual(await maybe_await(call(hub.unlink)), 0)
+        self.assertEqual(many, 1)
 
     async def test_nothing_to_insert(self) -> None:
         """S7 B1: no objects, no model: `[]`, and no SQL."""
@@ -389,6 +433,42 @@ class HubFormsContract(Schemas):
                     text = str(caught.exception)
                     self.assertIn(f"{verb}(User(…))", text)
                     self.assertIn(f"{verb}(User, user)", text)
+                    self.assertTrue(text.endswith(f"got {shown}"), text)
+                    self.assertNotIn(SECRET, text)
+        self.assertEqual(seen, [])
+
+    async def test_one_object_to_link(self) -> None:
+        """S7 L8: what is neither form of `link` and `unlink` is a TypeError with both, before any SQL."""
+        hub = self.hub()
+        user = User(SECRET, id=1)
+        wrong: tuple[tuple[tuple[Any, ...], str], ...] = (
+            ((), "0 arguments"),
+            ((user,), "1 argument"),
+            ((user, "teams"), "2 arguments"),
+            ((User, user), "2 arguments"),
+            ((User, "teams", []), "the class User"),
+            ((User, user, []), "the class User"),
+            ((None, "teams", []), "None"),
+            (({"id": SECRET}, "teams", []), "an object of dict"),
+            (([user], "teams", []), "an object of list"),
+            ((Plain(), "teams", []), "an object of Plain"),
+            ((User, None, "teams", []), "User and None"),
+            ((User, User, "teams", []), "User and the class User"),
+            ((User, Admin(SECRET, id=1), "teams", []), "User and an object of Admin"),
+            ((Admin, user, "teams", []), "Admin and an object of User"),
+            ((user, User, "teams", []), "an object of User in the model's place"),
+            ((user, "teams", [], []), "an object of User in the model's place"),
+            (("User", user, "teams", []), "an object of str in the model's place"),
+        )
+        seen = await self.trace()
+        for verb in ("link", "unlink"):
+            for arguments, shown in wrong:
+                with self.subTest(verb=verb, arguments=arguments):
+                    with self.assertRaises(TypeError) as caught:
+                        await maybe_await(getattr(hub, verb)(*arguments))
+                    text = str(caught.exception)
+                    self.assertIn(f'{verb}(post, "tags", [tag])', text)
+                    self.assertIn(f'{verb}(Post, post, "tags", [tag])', text)
                     self.assertTrue(text.endswith(f"got {shown}"), text)
                     self.assertNotIn(SECRET, text)
         self.assertEqual(seen, [])

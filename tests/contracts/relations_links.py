@@ -85,11 +85,12 @@ class LinksContract(Relations):
         self.assertEqual(seen, [])
 
     async def test_the_hub(self) -> None:
-        """L8 S7: the object says which model it is."""
+        """L8 S7: the object says which model it is, or the model is named before it."""
         hub = self.hub()
         self.assertEqual(await maybe_await(hub.link(self.post, "tags", self.tags)), 3)
         self.assertEqual(await maybe_await(hub.unlink(self.post, "tags", self.tags[:2])), 2)
         self.assertEqual(await maybe_await(hub.link(obj=self.tags[0], name="posts", others=[self.other])), 1)
+        self.assertEqual(await maybe_await(hub.unlink(Tag, self.tags[0], "posts", [self.other])), 1)
         seen = await self.trace()
         for verb in ("link", "unlink"):
             for wrong, got in (
@@ -98,7 +99,7 @@ class LinksContract(Relations):
                 ({"id": 1}, "an object of dict"),
                 (1, "an object of int"),
             ):
-                text = rf'^{verb} takes an object first, {verb}\(post, "tags", \[tag\]\); got {got}$'
+                text = rf'^{verb} takes an object, {verb}\(post, "tags", \[tag\]\), or the model and .*; got {got}$'
                 with self.subTest(verb=verb, wrong=wrong), self.assertRaisesRegex(TypeError, text):
                     await maybe_await(getattr(hub, verb)(wrong, "tags", []))
         self.assertEqual(seen, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import uuid
 from collections.abc import Callable
@@ -251,6 +252,54 @@ class LoadContract(Blog):
         self.assertEqual([one.relations["paint"] for one in doors], [Paint(Colour.RED), None, Paint(Colour.RED)])
         paints = await maybe_await(self.repo(Paint).list_related(include="doors", order_by="colour"))
         self.assertEqual([[door.id for door in one.relations["doors"]] for one in paints], [[], [1, 3]])
+
+    async def test_a_key_that_is_no_member(self) -> None:
+        """L4 T10: no row can have it in an Enum's column, so it dangles: `None`, `[]`, and no query for it alone."""
+        await self.stored(Paint(Colour.RED))
+        with contextlib.closing(self.backend.raw()) as conn:  # which does not enforce foreign keys
+            conn.execute("INSERT INTO door (colour) VALUES ('x'), ('r'), (NULL), ('y')")
+        doors = await self.listed(self.repo(Door), include="paint.doors")
+        found = [one.relations["paint"] and one.relations["paint"].obj for one in doors]
+        self.assertEqual(found, [None, Paint(Colour.RED), None, None])
+        one = lambda: self.repo(Door).get_related(1, include="paint.doors")  # noqa: E731
+        self.assertEqual(len(await self.selects(one)), 1)
+        self.assertEqual(await maybe_await(one()), RelatedResult(Door("x", 1), {"paint": None}))
+
+    async def test_a_key_that_is_no_member_on_the_other_side(self) -> None:
+        """L4 T10: the same for has_many, many-to-many, and a part of a composite key."""
+
+        @dataclass
+        class Brand:
+            name: str = pk()
+            land: str = ""
+            __relations__: ClassVar[Any] = {
+                "shades": {
+                    "model": "Can",
+                    "local_key": ("land", "name"),
+                    "remote_key": ("land", "shade"),
+                    "type": "has_many",
+                },
+            }
+
+        @dataclass
+        class Can:
+            shade: Colour | None = refers(Brand, "name")  # noqa: RUF009  it is a field
+            land: str = ""
+            id: int | None = auto_key()
+
+        @dataclass
+        class Liking:
+            shade: Colour = pk(fk=(Brand, "name"))  # noqa: RUF009  it is a field
+            user_id: int = pk(fk=(User, "id"))
+
+        await self.create_tables(Brand, Can, Liking)
+        await self.stored(Brand("r", "nl"), Brand("x", "nl"), Brand("b", "be"), User("Ann"))
+        await self.stored(Can(Colour.RED, "nl"), Can(Colour.BLUE, "nl"), Liking(Colour.BLUE, 1))
+        found = await maybe_await(self.repo(Brand).list_related(include=["cans", "shades", "users"], order_by="name"))
+        self.assertEqual([one.obj.name for one in found], ["b", "r", "x"])
+        self.assertEqual([[can.id for can in one.relations["cans"]] for one in found], [[2], [1], []])
+        self.assertEqual([[can.id for can in one.relations["shades"]] for one in found], [[], [1], []])
+        self.assertEqual([one.relations["users"] for one in found], [[User("Ann", 1)], [], []])
 
     async def test_keys_of_every_kind(self) -> None:
         """L4: keys are matched as Python compares them, and ordered as the database does, by value."""

@@ -389,6 +389,25 @@ class AddedColumnContract(Live):
         found = await self.conflicts(thing(key=two, part=column(int, 0, pk=True)))
         self.assertEqual(found, [("column", "part"), ("primary key", "id, part")])
 
+    async def test_defaults_that_do_not_fit(self) -> None:
+        """S3 T0: the conflict says what is wrong with the default, and not that there is none."""
+        self.run_outside("CREATE TABLE thing (id INTEGER PRIMARY KEY)")
+        wrong: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
+            "size": (int, "secret", {}, "expected int, got str"),
+            "code": (str, "secret", {"max_length": 4}, "6 characters, and the column takes 4"),
+            "price": (Decimal, Decimal("0.125"), {"precision": 6, "scale": 2}, "more than 2 digits after the point"),
+            "mood": (Mood, "secret", {}, "expected Mood or the value of one of its members, got str"),
+            "items": (list[int], dict, {}, "expected list, got dict"),
+        }
+        columns = {name: column(kind, value, **more) for name, (kind, value, more, _) in wrong.items()}
+        error = await self.refused(thing(**columns))
+        self.assertEqual([difference.name for difference in error.differences], list(wrong))
+        for difference, (_, _, _, reason) in zip(error.differences, wrong.values(), strict=True):
+            with self.subTest(difference.name):
+                self.assertIn(f"its default does not fit: {reason}", str(difference))
+                self.assertNotIn("constant default", str(difference))
+                self.assertNotIn("secret", str(difference))
+
     async def test_foreign_keys(self) -> None:
         """S3 L6: the column comes with its foreign key, which is enforced; not where the database takes no default."""
         self.run_outside("CREATE TABLE parent (id INTEGER PRIMARY KEY)", "INSERT INTO parent VALUES (1)")
@@ -500,6 +519,50 @@ class IndexContract(Live):
         self.run_outside("DROP TABLE thing", "CREATE TABLE thing (id INTEGER PRIMARY KEY, a INTEGER NOT NULL)")
         error = await self.refused(model, schema_conflict="recreate")
         self.assertEqual([d.name for d in error.differences], ["idx_thing_a", "a"])
+
+    async def test_a_name_that_a_table_or_a_view_has(self) -> None:
+        """S3: a conflict that names both and that no new table would end, whether the index's own table is there."""
+        model = thing(a=column(str, ..., index=True, index_name="other"))
+        for sql, kind in (
+            ("CREATE TABLE Other (a)", "table"),
+            ("CREATE VIEW Other AS SELECT 1 AS a", "view"),
+            ("CREATE VIRTUAL TABLE Other USING rtree (id, a, b)", "table"),
+        ):
+            for table in ((), ("CREATE TABLE thing (id INTEGER PRIMARY KEY, a TEXT NOT NULL)",)):
+                for policy in ("raise", "recreate"):
+                    with self.subTest(sql=sql, table=table, policy=policy):
+                        self.run_outside("DROP TABLE IF EXISTS thing", sql, *table)
+                        error = await self.refused([Folder, model], schema_conflict=policy)
+                        self.assertEqual([(d.what, d.name) for d in error.differences], [("index", "other")])
+                        self.assertIn(f"the index 'other' has the name of the {kind} 'Other'", str(error))
+                        with self.assertRaisesRegex(mini_orm.SchemaError, f"'other' .* {kind} 'Other'"):
+                            await self.create_tables(model, if_not_exists=True)
+                        self.run_outside(f"DROP {kind} Other")
+        await self.ensure(model)
+        await self.assert_done(model)
+
+    async def test_names_that_are_no_matter_to_an_index(self) -> None:
+        """S3: those of triggers and of temporary tables, which are names of another kind, or elsewhere."""
+        self.run_outside(
+            "CREATE TABLE thing (id INTEGER PRIMARY KEY, a TEXT NOT NULL)",
+            "CREATE TRIGGER idx_thing_a AFTER INSERT ON thing BEGIN SELECT 1; END",
+        )
+        await maybe_await(self.db.execute("CREATE TEMP TABLE idx_thing_a (a)"))
+        model = thing(a=column(str, ..., index=True))
+        self.assertEqual(await self.ensure(model), mini_orm.create_indexes_sql(model, self.db.dialect))
+        await self.assert_done(model)
+
+    async def test_the_name_of_a_table_of_the_same_call(self) -> None:
+        """S2 S3: its own, or another model's, in whatever order: a SchemaError that names both, before any change."""
+        own = thing(a=column(str, ..., index=True, index_name="THING"))
+        another = thing(a=column(str, ..., index=True, index_name="folder"))
+        for models in ([own], [another, Folder], [Folder, another]):
+            table = "Thing" if models == [own] else "Folder"
+            text = rf"^Thing: the index '\w+' has the name of the table of {table}; give it another$"
+            for make in (self.ensure, lambda models: self.create_tables(*models)):
+                with self.subTest(models=models, make=make), self.assertRaisesRegex(mini_orm.SchemaError, text):
+                    await make(models)
+        self.assertEqual(self.schema(), [])
 
     async def test_a_unique_index_over_equal_rows(self) -> None:
         """S3: a conflict that comes from the database; nothing of the call is kept."""

@@ -87,6 +87,9 @@ class PoolConnector:
     def acquire(self, timeout: float | None = None) -> Any:
         """Take a connection out of the pool; `release` gives it back.
 
+        With a `connect` that blocks it blocks, and with it the event loop of an `AsyncDatabase`; there, call it through
+        `asyncio.to_thread`.
+
         Args:
             timeout: seconds to wait for one that is free; `None` waits as long as it takes.
 

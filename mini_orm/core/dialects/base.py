@@ -44,7 +44,7 @@ class Dialect:
     key_facts_sql: ClassVar[str] = ""
     #: Asks for the last key that a table gave.
     last_key_sql: ClassVar[str] = ""
-    #: Asks which table has the index of a name, where such names are the whole database's.
+    #: Asks what has the name of an index, where such names are the whole database's (see schema/inspect.py).
     index_table_sql: ClassVar[str] = ""
     #: What asks for a live schema; each takes the table's name, and the rows are the same for all databases (see
     #: schema/inspect.py). Empty: a live schema can't be read.

@@ -49,7 +49,8 @@ class SQLiteDialect(Dialect):
         "(SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE LIMIT 1)"
     )
     last_key_sql = "SELECT seq FROM sqlite_sequence WHERE name = ? COLLATE NOCASE"
-    index_table_sql = "SELECT tbl_name FROM sqlite_master WHERE type = 'index' AND name = ? COLLATE NOCASE"
+    # Tables, views and indexes share their names; triggers have names of their own.
+    index_table_sql = "SELECT tbl_name, type FROM sqlite_master WHERE type <> 'trigger' AND name = ? COLLATE NOCASE"
     # A temporary table hides one of the same name. Source: https://www.sqlite.org/lang_naming.html
     table_kind_sql = (
         "SELECT CASE WHEN found.sql LIKE 'CREATE VIRTUAL TABLE%' THEN 'virtual ' ELSE '' END || found.kind "

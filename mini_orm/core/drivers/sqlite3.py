@@ -221,7 +221,7 @@ class Sqlite3Driver(Driver):
     def reset_session(self, conn: sqlite3.Connection, cursor: sqlite3.Cursor, session: Any) -> None:
         pragmas, autocommit, *mode = session
         if autocommit is not None:
-            conn.autocommit = autocommit  # type: ignore[attr-defined,unused-ignore]
+            conn.autocommit = autocommit  # type: ignore[attr-defined,unused-ignore]  # not there before 3.12
         conn.isolation_level, conn.row_factory, conn.text_factory = mode
         for name, value in pragmas:
             cursor.execute(f"PRAGMA {name} = {value}").fetchall()

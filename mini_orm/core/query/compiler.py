@@ -109,7 +109,7 @@ class Compiler:
         """Encode a primary key: a value, a tuple in field order, or a mapping by field. `None` where a part is.
 
         Raises:
-            QueryError: wrong arity, wrong names, or a value of the wrong type.
+            QueryError: wrong form, wrong arity, wrong names, or a value of the wrong type.
         """
         columns = self._pk
         if type(pk) in _PLAIN_KEYS and len(columns) == 1:
@@ -124,10 +124,13 @@ class Compiler:
         elif pk is None:
             return None
         else:
-            values = pk if isinstance(pk, tuple) else (pk,)
-        if len(values) != len(columns):
             wanted = ", ".join(column.name for column in self.meta.pk)
-            raise QueryError(f"the key of {self.meta.name} has {len(columns)} part(s): {wanted}; got {len(values)}")
+            if not isinstance(pk, tuple):
+                shape = f"a tuple ({wanted}) or a mapping"
+                raise QueryError(f"the key of {self.meta.name} is composite: {shape}; got {type(pk).__name__}")
+            if len(pk) != len(columns):
+                raise QueryError(f"the key of {self.meta.name} has {len(columns)} part(s): {wanted}; got {len(pk)}")
+            values = pk
         if any(value is None for value in values):
             return None
         return [column.encode(value) for column, value in zip(columns, values, strict=True)]

@@ -59,15 +59,18 @@ def one_object(verb: str, model: Any, obj: Any) -> tuple[type, Any]:
     return model, obj
 
 
-def model_of(verb: str, obj: Any) -> type[Any]:
-    """Return the model of the object that `link` and `unlink` take first.
+def one_to_link(verb: str, *arguments: Any) -> tuple[type, Any, Any, Any]:
+    """Read `verb(obj, name, others)` and `verb(Model, obj, name, others)`; return what the second form has.
 
     Raises:
-        TypeError: it is no object of a dataclass.
+        TypeError: neither form was meant, or the object is of another class.
     """
-    if isinstance(obj, type) or not dataclasses.is_dataclass(obj):
-        raise TypeError(f'{verb} takes an object first, {verb}(post, "tags", [tag]); got {_shown(obj)}')
-    return type(obj)
+    given = [argument for argument in arguments if argument is not ABSENT]
+    if len(given) < 3:
+        _refuse(verb, f"{len(given)} argument{'' if len(given) == 1 else 's'}")
+    *first, name, others = given
+    model, obj = one_object(verb, *first) if len(first) > 1 else _alone(verb, *first)
+    return model, obj, name, others
 
 
 def many_objects(model: Any, objects: Any) -> tuple[type | None, list[Any]]:
@@ -111,6 +114,8 @@ def _refuse(verb: str, given: str) -> NoReturn:
     """Raise the error that shows both forms."""
     if verb == "insert_many":
         alone, named = "objects of one model, insert_many([User(…), …])", "the objects, insert_many(User, users)"
+    elif verb in ("link", "unlink"):
+        alone, named = f'an object, {verb}(post, "tags", [tag])', f'the object, {verb}(Post, post, "tags", [tag])'
     else:
         alone, named = f"an object, {verb}(User(…))", f"the object, {verb}(User, user)"
     raise TypeError(f"{verb} takes {alone}, or the model and {named}; got {given}")

@@ -23,9 +23,8 @@ T = TypeVar("T")
 class UnifiedRepository:
     """Stores and finds objects of any model: a `Repository` for each, with the model named first.
 
-    `insert`, `update`, `delete`, `create` and `insert_many` take the object or the objects alone, too; their model is
-    then exactly their class. So it is for `link` and `unlink`, which take the object only. Repositories are made when
-    they are needed, and kept.
+    `insert`, `update`, `delete`, `create`, `link`, `unlink` and `insert_many` take the object or the objects alone,
+    too; their model is then exactly their class. Repositories are made when they are needed, and kept.
 
     Args:
         db: the database, or a transaction's `tx`.
@@ -196,21 +195,31 @@ class UnifiedRepository:
             include=include, where=where, order_by=order_by, limit=limit, offset=offset
         )
 
-    def link(self, obj: object, name: str, others: Sequence[Any]) -> int:
-        """Link an object with others: `link(post, "tags", [tag])`. As `Repository.link`.
+    @overload
+    def link(self, obj: object, name: str, others: Sequence[Any], /) -> int: ...
+    @overload
+    def link(self, model: type[T], obj: T, name: str, others: Sequence[Any]) -> int: ...
+    def link(self, model: Any = ABSENT, obj: Any = ABSENT, name: Any = ABSENT, others: Any = ABSENT) -> int:
+        """Link an object with others: `link(post, "tags", [tag])`, or with the model. As `Repository.link`.
 
         Raises:
-            TypeError: `obj` is no object of a model.
+            TypeError: neither form was meant, or the object is of another class.
         """
-        return self.repo(forms.model_of("link", obj)).link(obj, name, others)
+        cls, obj, name, others = forms.one_to_link("link", model, obj, name, others)
+        return self.repo(cls).link(obj, name, others)
 
-    def unlink(self, obj: object, name: str, others: Sequence[Any]) -> int:
-        """Take links away: `unlink(post, "tags", [tag])`. As `Repository.unlink`.
+    @overload
+    def unlink(self, obj: object, name: str, others: Sequence[Any], /) -> int: ...
+    @overload
+    def unlink(self, model: type[T], obj: T, name: str, others: Sequence[Any]) -> int: ...
+    def unlink(self, model: Any = ABSENT, obj: Any = ABSENT, name: Any = ABSENT, others: Any = ABSENT) -> int:
+        """Take links away: `unlink(post, "tags", [tag])`, or with the model. As `Repository.unlink`.
 
         Raises:
-            TypeError: `obj` is no object of a model.
+            TypeError: neither form was meant, or the object is of another class.
         """
-        return self.repo(forms.model_of("unlink", obj)).unlink(obj, name, others)
+        cls, obj, name, others = forms.one_to_link("unlink", model, obj, name, others)
+        return self.repo(cls).unlink(obj, name, others)
 
     def register(self, model: type[T], ensure: bool | None = None) -> Repository[T]:
         """Register a model, as `Repository.register`; return its repository."""

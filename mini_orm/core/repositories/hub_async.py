@@ -167,13 +167,23 @@ class AsyncUnifiedRepository:
             include=include, where=where, order_by=order_by, limit=limit, offset=offset
         )
 
-    async def link(self, obj: object, name: str, others: Sequence[Any]) -> int:
+    @overload
+    async def link(self, obj: object, name: str, others: Sequence[Any], /) -> int: ...
+    @overload
+    async def link(self, model: type[T], obj: T, name: str, others: Sequence[Any]) -> int: ...
+    async def link(self, model: Any = ABSENT, obj: Any = ABSENT, name: Any = ABSENT, others: Any = ABSENT) -> int:
         """Async twin of `UnifiedRepository.link`."""
-        return await self.repo(forms.model_of("link", obj)).link(obj, name, others)
+        cls, obj, name, others = forms.one_to_link("link", model, obj, name, others)
+        return await self.repo(cls).link(obj, name, others)
 
-    async def unlink(self, obj: object, name: str, others: Sequence[Any]) -> int:
+    @overload
+    async def unlink(self, obj: object, name: str, others: Sequence[Any], /) -> int: ...
+    @overload
+    async def unlink(self, model: type[T], obj: T, name: str, others: Sequence[Any]) -> int: ...
+    async def unlink(self, model: Any = ABSENT, obj: Any = ABSENT, name: Any = ABSENT, others: Any = ABSENT) -> int:
         """Async twin of `UnifiedRepository.unlink`."""
-        return await self.repo(forms.model_of("unlink", obj)).unlink(obj, name, others)
+        cls, obj, name, others = forms.one_to_link("unlink", model, obj, name, others)
+        return await self.repo(cls).unlink(obj, name, others)
 
     async def register(self, model: type[T], ensure: bool | None = None) -> AsyncRepository[T]:
         """Async twin of `UnifiedRepository.register`."""

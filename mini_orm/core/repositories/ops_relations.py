@@ -18,9 +18,11 @@ from ..conditions import C, WhereExpression, WhereInput
 from ..database.executors import Executor
 from ..database.transactions import atomic
 from ..dialects import Dialect
-from ..models import ColumnMeta, model_meta
+from ..json_values import Refused
+from ..models import ColumnMeta, ModelMeta, model_meta
 from ..query.compiler import Compiler, compiler_for
 from ..query.relating import fits_one_list, select_linked
+from ..query.tables import table_for
 from . import ops
 from .creation import Batch, Creation, Draft, Ends, Links, plain
 from .related import Include, RelatedResult
@@ -170,7 +172,7 @@ async def _beside(executor: Executor, dialect: Dialect, include: Include, asked:
     order = list(dict.fromkeys(column.name for column in (*(columns if indexed else ()), *compiler.meta.pk)))
     objects: list[Any] = []
     keys: list[Any] = []
-    for chunk in _chunks(dialect, columns, asked):
+    for chunk in _chunks(dialect, columns, _possible(compiler.meta, dialect, columns, asked)):
         some = await ops.select(executor, compiler, target, _one_of(columns, chunk), order, None, None)
         theirs = _keys(columns, some)
         if len(columns) > 1:
@@ -192,7 +194,7 @@ async def _behind_links(executor: Executor, dialect: Dialect, include: Include, 
     rows: dict[Any, Row] = {}
     owners: dict[Row, Any] = {}
     pairs: dict[tuple[Any, Any], None] = {}
-    for chunk in _chunks(dialect, relation.link_local, asked):
+    for chunk in _chunks(dialect, relation.link_local, _possible(link.meta, dialect, relation.link_local, asked)):
         wanted = set(chunk)
         for row in await executor.fetch_all(*select_linked(relation, dialect, chunk)):
             end, place = tuple(row[width:]), pick(row)
@@ -212,6 +214,25 @@ def _keys(columns: Sequence[ColumnMeta], objects: Sequence[Any]) -> list[Any]:
     if len(columns) > 1:
         return [None if None in key else tuple(map(plain, key)) for key in keys]
     return keys if columns[0].type.enum is None else list(map(plain, keys))
+
+
+def _possible(meta: ModelMeta, dialect: Dialect, columns: Sequence[ColumnMeta], keys: Sequence[Any]) -> Sequence[Any]:
+    """Leave out the keys that no row of a model can have in some columns: values that are none of an Enum's members."""
+    if all(column.type.enum is None for column in columns):
+        return keys
+    codecs = [table_for(meta, dialect).columns[column.name].codec for column in columns]
+
+    def is_possible(key: Any) -> bool:
+        parts = key if len(columns) > 1 else (key,)
+        try:
+            for column, codec, part in zip(columns, codecs, parts, strict=True):
+                if column.type.enum is not None:
+                    codec.coerce(part)
+        except Refused:
+            return False
+        return True
+
+    return list(filter(is_possible, keys))
 
 
 def _one_of(columns: Sequence[ColumnMeta], keys: Sequence[Any]) -> WhereInput:

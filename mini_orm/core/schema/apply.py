@@ -12,6 +12,7 @@ from ..database.transactions import atomic
 from ..dialects import Dialect
 from ..models import model_meta
 from .ddl import create_schema_sql, in_key_order
+from .inspect import index_obstacle
 
 
 def apply_schema(db: Database, model: type | Iterable[type], *, if_not_exists: bool = False) -> list[str]:
@@ -28,7 +29,8 @@ def apply_schema(db: Database, model: type | Iterable[type], *, if_not_exists: b
 
     Raises:
         ModelError: one of the classes is no model.
-        SchemaError: two tables or indexes have one name.
+        SchemaError: two of the models' tables and indexes have one name. With `if_not_exists`: something else has the
+            name of an index.
         ProgrammingError: a table or an index exists already.
     """
     check_face(db, Database, "apply_schema")
@@ -52,7 +54,7 @@ async def apply(executor: Executor, dialect: Dialect, models: list[type], if_not
 
     # The transaction is the lock: on SQLite it is the only writer from its start.
     async def run_all() -> None:
-        if if_not_exists and dialect.index_table_sql:
+        if if_not_exists:
             await _refuse_taken(executor, dialect, models)
         for sql in statements:
             await executor.execute(sql)
@@ -62,32 +64,37 @@ async def apply(executor: Executor, dialect: Dialect, models: list[type], if_not
 
 
 def refuse_clashes(models: list[type]) -> None:
-    """Refuse two tables, or two indexes, of one name.
+    """Refuse two tables, two indexes, or a table and an index, of one name.
 
     Raises:
         SchemaError: names the models.
     """
+    metas = [model_meta(cls) for cls in models]
     tables: dict[str, str] = {}
     indexes: dict[str, str] = {}
-    for meta in map(model_meta, models):
+    for meta in metas:
         other = tables.setdefault(meta.table.lower(), meta.name)
-        if other != meta.name or sum(meta.table.lower() == model_meta(cls).table.lower() for cls in models) > 1:
+        if other != meta.name or sum(meta.table.lower() == one.table.lower() for one in metas) > 1:
             raise SchemaError(f"{other} and {meta.name} have the same table {meta.table!r}; give one of them __table__")
+    for meta in metas:
         for index in meta.indexes:
             taken = indexes.setdefault(index.name.lower(), meta.name)
             if taken != meta.name:
                 raise SchemaError(f"{taken} and {meta.name} have an index {index.name!r} each; give one of them a name")
+            table_of = tables.get(index.name.lower())
+            if table_of is not None:
+                raise SchemaError(
+                    f"{meta.name}: the index {index.name!r} has the name of the table of {table_of}; give it another"
+                )
 
 
 async def _refuse_taken(executor: Executor, dialect: Dialect, models: list[type]) -> None:
-    """Refuse an index whose name is another table's: IF NOT EXISTS would pass over it without a word."""
+    """Refuse an index whose name something else has: IF NOT EXISTS would pass over another table's without a word."""
     for meta in map(model_meta, models):
         for index in meta.indexes:
-            row = await executor.fetch_one(dialect.index_table_sql, [index.name])
-            if row is not None and dialect.fold(row[0]) != dialect.fold(meta.table):
-                raise SchemaError(
-                    f"{meta.name}: the table {row[0]!r} has an index {index.name!r} already; name this one"
-                )
+            obstacle = await index_obstacle(executor, dialect, index.name, meta.table)
+            if obstacle is not None:
+                raise SchemaError(f"{meta.name}: {obstacle}; give the index another name")
 
 
 def models_in_order(model: type | Iterable[type], verb: str) -> list[type]:

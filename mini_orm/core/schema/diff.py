@@ -54,15 +54,12 @@ def diff(meta: ModelMeta, live: LiveTable | None, dialect: Dialect, taken: Mappi
 
     Args:
         live: the table; `None` where there is none.
-        taken: names of the model's indexes that other tables have -> the table.
+        taken: names of the model's indexes that something else has -> how that is put.
 
     Raises:
         ModelError: the model has no SQL in this dialect.
     """
-    found = [
-        Difference("conflict", "index", name, f"the table {table!r} has an index {name!r} already", is_mendable=False)
-        for name, table in taken.items()
-    ]
+    found = [Difference("conflict", "index", name, message, is_mendable=False) for name, message in taken.items()]
     if live is None:
         statements = create_schema_sql(_class(meta), dialect)
         return [Difference("safe", "table", meta.table, f"there is no table {meta.table!r}", tuple(statements)), *found]
@@ -144,7 +141,10 @@ class _Comparison:
         if self._default_text(column) is not None:
             default = default_sql(self.meta, column, self.dialect)
         elif not column.nullable:
-            default = class_default(self.meta, column, self.dialect)
+            try:
+                default = class_default(self.meta, column, self.dialect)
+            except Refused as exc:
+                return Difference("conflict", "column", name, f"{missing}, and its default does not fit: {exc}")
             if default is None:
                 advice = "make it nullable, or give it a constant default or a server_default"
                 return Difference("conflict", "column", name, f"{missing}, and rows would have no value; {advice}")
@@ -221,7 +221,11 @@ class _Comparison:
 
 
 def class_default(meta: ModelMeta, column: ColumnMeta, dialect: Dialect) -> str | None:
-    """Write the default that the class gives a field as SQL; `None` where it is none that stays the same."""
+    """Write the default that the class gives a field as SQL; `None` where it is none that stays the same.
+
+    Raises:
+        Refused: it is no value of the column.
+    """
     [field] = [one for one in dataclasses.fields(_class(meta)) if one.name == column.name]
     factory = next((one for one in _CONSTANT_FACTORIES if one is field.default_factory), None)
     if factory is not None:
@@ -230,10 +234,7 @@ def class_default(meta: ModelMeta, column: ColumnMeta, dialect: Dialect) -> str 
         value = field.default
     else:
         return None
-    try:
-        return dialect.literal(make_codec(column.type, dialect.forms).encode(value))
-    except Refused:
-        return None
+    return dialect.literal(make_codec(column.type, dialect.forms).encode(value))
 
 
 def _refers(live: LiveForeignKey) -> str:

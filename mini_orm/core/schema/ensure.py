@@ -25,7 +25,7 @@ from ..models import ModelMeta, model_meta
 from .apply import check_face, models_in_order, refuse_clashes
 from .ddl import create_schema_sql
 from .diff import Difference, diff
-from .inspect import index_owner, inspect, referring_tables
+from .inspect import index_obstacle, inspect, referring_tables
 
 Policy = Literal["raise", "recreate"]
 POLICIES: tuple[str, ...] = ("raise", "recreate")
@@ -51,9 +51,9 @@ def ensure_schema(db: Database, model: type | Iterable[type], *, schema_conflict
     Raises:
         ModelError: one of the classes is no model.
         SchemaConflictError: a table differs otherwise; the error names every conflict, and nothing was changed. With
-            `"recreate"`: rows of another table refer to it, or something else has its name. In both cases: rows are
-            equal in the columns of a new unique index.
-        SchemaError: two tables or indexes have one name.
+            `"recreate"`: rows of another table refer to it, or something else has its name. In both cases: something
+            else has the name of an index, or rows are equal in the columns of a new unique index.
+        SchemaError: two of the models' tables and indexes have one name.
         ValueError: `schema_conflict` is neither.
     """
     check_face(db, Database, "ensure_schema")
@@ -125,9 +125,10 @@ async def _look(executor: Executor, dialect: Dialect, cls: type) -> _Look:
     there = {dialect.fold(index.name) for index in live.indexes} if live is not None else set()
     taken = {}
     for index in meta.indexes:
-        owner = None if dialect.fold(index.name) in there else await index_owner(executor, dialect, index.name)
-        if owner is not None:
-            taken[index.name] = owner
+        if dialect.fold(index.name) not in there:
+            obstacle = await index_obstacle(executor, dialect, index.name, meta.table)
+            if obstacle is not None:
+                taken[index.name] = obstacle
     return _Look(cls, meta, tuple(diff(meta, live, dialect, taken)))
 
 

@@ -3,6 +3,8 @@
 The SQL that asks is the dialect's; its rows are these, on every database:
 
 - `table_kind_sql`: what stands under a table's name (`"table"`, `"view"`, …), if anything does.
+- `index_table_sql`: what has the name of an index: table, kind. The table of the index that has it (`"index"`), or the
+  table (`"table"`, `"view"`, …) that has the name itself.
 - `columns_sql`, in the order of the table: name, type, nullable, default, place in the primary key (from 1; 0: none),
   whether the database computes it, whether the database hands out its values as a key.
 - `indexes_sql`, a row for each column of an index, in order: index, unique, whether a constraint made it, whether the
@@ -100,12 +102,21 @@ async def inspect(executor: Executor, dialect: Dialect, table: str) -> LiveTable
     )
 
 
-async def index_owner(executor: Executor, dialect: Dialect, name: str) -> str | None:
-    """Return the table that has an index of this name; `None` too where each table has names of its own."""
+async def index_obstacle(executor: Executor, dialect: Dialect, name: str, table: str) -> str | None:
+    """Say what keeps `table` from having an index of this name: another's index, or a table or view of the name.
+
+    Returns:
+        `None` where nothing does; also where each table has names of its own.
+    """
     if not dialect.index_table_sql:
         return None
     row = await executor.fetch_one(dialect.index_table_sql, [name])
-    return None if row is None else str(row[0])
+    if row is None:
+        return None
+    owner, kind = row
+    if kind != "index":
+        return f"the index {name!r} has the name of the {kind} {owner!r}"
+    return None if dialect.fold(owner) == dialect.fold(table) else f"the table {owner!r} has an index {name!r} already"
 
 
 async def referring_tables(executor: Executor, dialect: Dialect, table: str) -> list[str]:
