@@ -256,32 +256,63 @@ class Golden(unittest.TestCase):
         )
 
     def test_the_table_that_is_changed(self) -> None:
-        """L7 Q14: where it is read again, it is a copy: MySQL asks for that (error 1093), and SQLite reads changes."""
-        limits = {"sqlite": "-1", "mysql": "18446744073709551615"}
-        again = {name: f'(SELECT * FROM "_branch" LIMIT {limit})' for name, limit in limits.items()}
-        for where, text in (
+        """L7 Q14: where it is read again, SQLite and MySQL find keys first; PostgreSQL reads it as it was before."""
+        for where, joins, first, plain in (
             (
                 C.eq("parent.above", 1),
-                '(SELECT "j1"."above" FROM {again} AS "j1" '
+                ' LEFT JOIN "_branch" AS "j1" ON "j1"."tree" = "_branch"."tree" AND "j1"."number" = "_branch"."above"',
+                '"j1"."above" = ?',
+                '(SELECT "j1"."above" FROM "_branch" AS "j1" '
                 'WHERE "j1"."tree" = "_branch"."tree" AND "j1"."number" = "_branch"."above") = ?',
             ),
             (
                 C.eq("twin.number", 1),
-                '(SELECT "j1"."number" FROM {again} AS "j1" '
+                ' LEFT JOIN "_branch" AS "j1" ON ("j1"."tree", "j1"."number") = (SELECT "j2"."tree", "j2"."number" '
+                'FROM "_branch" AS "j2" WHERE "j2"."above" = "_branch"."above" '
+                'ORDER BY "j2"."tree", "j2"."number" LIMIT 1)',
+                '"j1"."number" = ?',
+                '(SELECT "j1"."number" FROM "_branch" AS "j1" '
                 'WHERE "j1"."above" = "_branch"."above" ORDER BY "j1"."tree", "j1"."number" LIMIT 1) = ?',
             ),
             (
                 C.any_("kids.kids", C.eq("number", 1)),
-                'EXISTS (SELECT 1 FROM {again} AS "j1" '
-                'JOIN {again} AS "j2" ON "j2"."tree" = "j1"."tree" AND "j2"."above" = "j1"."number" '
-                'WHERE "j1"."tree" = "_branch"."tree" AND "j1"."above" = "_branch"."number" AND "j2"."number" = ?)',
+                "",
+                *[
+                    'EXISTS (SELECT 1 FROM "_branch" AS "j1" '
+                    'JOIN "_branch" AS "j2" ON "j2"."tree" = "j1"."tree" AND "j2"."above" = "j1"."number" '
+                    'WHERE "j1"."tree" = "_branch"."tree" AND "j1"."above" = "_branch"."number" AND "j2"."number" = ?)'
+                ]
+                * 2,
             ),
         ):
-            texts = {
-                name: f'DELETE FROM "_branch" WHERE {text}'.replace("{again}", again.get(name, '"_branch"'))
-                for name in DIALECTS
-            }
-            self.check("", lambda compiler, w=where: compiler(Branch).delete_where(w, allow_all=False), [1], **texts)
+            keys = f'SELECT "_branch"."tree", "_branch"."number" FROM "_branch"{joins} WHERE {first}'
+            start = 'DELETE FROM "_branch" WHERE '
+            self.check(
+                f"{start}{plain}",
+                lambda compiler, where=where: compiler(Branch).delete_where(where, allow_all=False),
+                [1],
+                sqlite=f'{start}("_branch"."tree", "_branch"."number") IN ({keys})',
+                mysql=f'{start}("_branch"."tree", "_branch"."number") IN '
+                f'(SELECT * FROM ({keys} LIMIT 18446744073709551615) AS "found")',
+            )
+
+    def test_the_table_that_is_changed_by_another_model(self) -> None:
+        """L7 Q14 Q16: it is the table that counts, in whatever case its name is written; what is set stays outside."""
+        sheet = make("PathSheet", ("over_id", int), __table__="SHEET")
+        over = {"model": sheet, "local_key": "over_id", "remote_key": "id"}
+        page = make("PathPage", ("over_id", int), ("size", int), __table__="sheet", __relations__={"over": over})
+        where = C.eq("over.over_id", F("size")) & C.eq("size", 5)
+        start = 'UPDATE "sheet" SET "over_id" = "sheet"."size" WHERE '
+        joins = 'LEFT JOIN "SHEET" AS "_1" ON "_1"."id" = "sheet"."over_id"'
+        plain = '(SELECT "_1"."over_id" FROM "SHEET" AS "_1" WHERE "_1"."id" = "sheet"."over_id") = "sheet"."size"'
+        keys = f'SELECT "sheet"."id" FROM "sheet" {joins} WHERE "_1"."over_id" = "sheet"."size" AND "sheet"."size" = ?'
+        self.check(
+            f'{start}{plain} AND "sheet"."size" = ?',
+            lambda compiler: compiler(page).update_where({"over_id": F("size")}, where, allow_all=False),
+            [5],
+            sqlite=f'{start}"sheet"."id" IN ({keys})',
+            mysql=f'{start}"sheet"."id" IN (SELECT * FROM ({keys} LIMIT 18446744073709551615) AS "found")',
+        )
 
 
 def make(name: str, *fields: Any, **namespace: Any) -> Any:

@@ -7,7 +7,7 @@ import operator
 import tempfile
 import unittest
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 
 import mini_orm
 from mini_orm import C, F, OrderBy
+from mini_orm.core.models import model_meta
+from mini_orm.core.query.compiler import compiler_for
+from mini_orm.core.repositories.related import models_of
 from tests.backends import Aiosqlite, Backend, SyncSqlite3, maybe_await
 from tests.test_queries_property import COMPARISONS, Truth, compare, every, inverse, same, some, within
 
@@ -75,7 +78,40 @@ class PostTag:
     tag_id: int = field(metadata={"pk": True, "fk": (Tag, "id"), "on_delete": "cascade"})
 
 
-MODELS: tuple[type, ...] = (Author, Post, Comment, Tag, PostTag)
+@dataclass
+class Twig:
+    """A tree that may have circles and gaps."""
+
+    __relations__ = {
+        "parent": {"model": "Twig", "local_key": "up", "remote_key": "id"},
+        "kids": {"model": "Twig", "local_key": "id", "remote_key": "up", "type": "has_many"},
+        "first": {"model": "Twig", "local_key": "id", "remote_key": "up", "type": "has_one"},
+    }
+    name: str
+    up: int | None = None
+    id: int | None = key()
+
+
+@dataclass
+class Square:
+    """The same with a key of two parts, and relations by one of them."""
+
+    __relations__ = {
+        "above": {"model": "Square", "local_key": ("x", "up"), "remote_key": ("x", "y")},
+        "below": {"model": "Square", "local_key": ("x", "y"), "remote_key": ("x", "up"), "type": "has_many"},
+        "row": {"model": "Square", "local_key": "y", "remote_key": "y", "type": "has_many"},
+        "first": {"model": "Square", "local_key": "up", "remote_key": "y", "type": "has_one"},
+    }
+    x: int = field(metadata={"pk": True})
+    y: int = field(metadata={"pk": True})
+    up: int | None = None
+    name: str = ""
+
+
+ENTITIES: tuple[type, ...] = (Author, Post, Comment, Tag)
+MODELS: tuple[type, ...] = (*ENTITIES, PostTag)
+#: Models that refer to themselves alone.
+TREES: tuple[type, ...] = (Twig, Square)
 World = Mapping[type, list[Any]]
 
 
@@ -88,9 +124,14 @@ class Way(NamedTuple):
 
 
 def way(target: type, local: str, remote: str, *, is_many: bool = False) -> Way:
+    """Return the way by fields; of several, the names stand with blanks between."""
+    names = list(zip(local.split(), remote.split(), strict=True))
+
     def follow(world: World, row: Any) -> list[Any]:
-        value = getattr(row, local)
-        return [other for other in world[target] if value is not None and getattr(other, remote) == value]
+        values = {name: getattr(row, own) for own, name in names}
+        if None in values.values():
+            return []
+        return [one for one in world[target] if all(getattr(one, name) == value for name, value in values.items())]
 
     return Way(target, is_many, follow)
 
@@ -120,15 +161,29 @@ WAYS: dict[type, dict[str, Way]] = {
     },
     Comment: {"post": way(Post, "post_id", "id"), "author": way(Author, "author_id", "id")},
     Tag: {"posts": linked(Post, "tag_id", "post_id")},
+    Twig: {
+        "parent": way(Twig, "up", "id"),
+        "kids": way(Twig, "id", "up", is_many=True),
+        "first": way(Twig, "id", "up"),
+    },
+    Square: {
+        "above": way(Square, "x up", "x y"),
+        "below": way(Square, "x y", "x up", is_many=True),
+        "row": way(Square, "y", "y", is_many=True),
+        "first": way(Square, "up", "y"),
+    },
 }
 INTS, TEXTS = [-1, 0, 1, 2, 5], ["", "a", "A", "ab", "b%"]
 DECIMALS = [Decimal("-1"), Decimal("2"), Decimal("10"), Decimal("9.5")]
-#: The fields of each kind that conditions speak of, beside keys.
+KEYS = [1, 2, 3]
+#: The fields of each kind that conditions speak of.
 FIELDS: dict[type, dict[str, list[Any]]] = {
-    Author: {"name": TEXTS, "age": INTS, "rating": DECIMALS},
-    Post: {"title": TEXTS, "views": INTS, "price": DECIMALS},
-    Comment: {"text": TEXTS, "score": INTS},
-    Tag: {"name": TEXTS, "weight": INTS},
+    Author: {"name": TEXTS, "age": INTS, "rating": DECIMALS, "id": KEYS},
+    Post: {"title": TEXTS, "views": INTS, "price": DECIMALS, "id": KEYS},
+    Comment: {"text": TEXTS, "score": INTS, "id": KEYS},
+    Tag: {"name": TEXTS, "weight": INTS, "id": KEYS},
+    Twig: {"name": TEXTS, "up": KEYS, "id": KEYS},
+    Square: {"x": KEYS, "y": KEYS, "up": KEYS, "name": TEXTS},
 }
 
 
@@ -143,7 +198,6 @@ class Reached(NamedTuple):
 def reached(model: type, depth: int) -> Iterator[Reached]:
     for name, values in FIELDS[model].items():
         yield Reached(name, values, lambda world, row, name=name: getattr(row, name))  # type: ignore[misc]
-    yield Reached("id", [1, 2, 3], lambda world, row: row.id)
     for relation, step in WAYS[model].items():
         if depth and not step.is_many:
             for inner in reached(step.target, depth - 1):
@@ -269,7 +323,7 @@ class Question:
 
 @st.composite
 def questions(draw: st.DrawFn) -> Question:
-    model = draw(st.sampled_from(list(FIELDS)))
+    model = draw(st.sampled_from(ENTITIES))
     keys = [
         (one, OrderBy(one.name, draw(st.booleans()), draw(st.sampled_from(["first", "last"]))))
         for one in draw(st.lists(st.sampled_from(REACHED[model]), max_size=3))
@@ -295,7 +349,7 @@ def optional(values: list[Any]) -> st.SearchStrategy[Any]:
 @st.composite
 def worlds(draw: st.DrawFn) -> dict[type, list[Any]]:
     """A few rows of every model that refer to each other."""
-    sizes = {model: draw(st.integers(1, 4)) for model in FIELDS}
+    sizes = {model: draw(st.integers(1, 4)) for model in ENTITIES}
 
     def one_of(model: type) -> st.SearchStrategy[Any]:
         return optional(list(range(1, sizes[model] + 1)))
@@ -326,6 +380,36 @@ CHANGES: dict[type, dict[str, Any]] = {
 }
 
 
+@st.composite
+def trees(draw: st.DrawFn, model: type) -> list[Any]:
+    """A few rows of a model that refer to each other, in the order of their keys."""
+    up, name = optional([*KEYS, 4, 99]), st.sampled_from(TEXTS)
+    if model is Twig:
+        return [Twig(draw(name), draw(up), number) for number in range(1, draw(st.integers(1, 6)) + 1)]
+    places = draw(st.sets(st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS)), min_size=1, max_size=6))
+    return [Square(*place, draw(up), draw(name)) for place in sorted(places)]
+
+
+@dataclass
+class Change:
+    """What is changed by condition in the table of a model that refers to itself."""
+
+    model: type
+    rows: list[Any]
+    case: Case
+    values: dict[str, Any]
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Change:
+    model = draw(st.sampled_from(TREES))
+    values = draw(
+        st.fixed_dictionaries({"up": optional(KEYS)}, optional={"name": st.sampled_from(TEXTS)})
+        | st.fixed_dictionaries({"name": st.sampled_from(TEXTS)})
+    )
+    return Change(model, draw(trees(model)), draw(cases(model)), values)
+
+
 class PathProperties:
     """What one backend holds; `examples` says how many are tried."""
 
@@ -346,9 +430,9 @@ class PathProperties:
 
     async def prepare(self) -> None:
         if self.backend.face == "async":
-            await mini_orm.apply_schema_async(self.db, MODELS)
+            await mini_orm.apply_schema_async(self.db, MODELS + TREES)
         else:
-            mini_orm.apply_schema(self.db, MODELS)
+            mini_orm.apply_schema(self.db, MODELS + TREES)
 
     async def close(self) -> None:
         if self.backend.face == "async":
@@ -393,6 +477,43 @@ class PathProperties:
             assert await maybe_await(verb(last.model, *values, where=last.case.where)) == len(matching), last
 
         self.search(work, world=worlds(), asked=st.lists(questions(), min_size=1, max_size=3))
+
+    def test_changes_see_the_table_as_it_was(self) -> None:
+        """L7 Q14 R5: update_where and delete_where over the table that they change, by the fields that they set."""
+
+        async def work(change: Change) -> None:
+            model, rows, case = change.model, change.rows, change.case
+            await maybe_await(self.hub.delete_where(model, allow_all=True))
+            await maybe_await(self.hub.insert_many(model, rows))
+            world: World = {model: rows}
+            found = [row for row in rows if case.judge(world, row) is True]
+            changed = [replace(row, **change.values) if row in found else row for row in rows]
+            count = await maybe_await(self.hub.update_where(model, change.values, where=case.where))
+            assert (count, await self.stored(model)) == (len(found), changed), change
+            world = {model: changed}
+            left = [row for row in changed if case.judge(world, row) is not True]
+            count = await maybe_await(self.hub.delete_where(model, where=case.where))
+            assert (count, await self.stored(model)) == (len(changed) - len(left), left), change
+
+        self.search(work, change=changes())
+
+    async def stored(self, model: type) -> list[Any]:
+        keys = ["x", "y"] if model is Square else ["id"]
+        rows: list[Any] = await maybe_await(self.hub.list(model, order_by=keys))
+        return rows
+
+    def test_no_relation_is_overlooked(self) -> None:
+        """S5 S6 L7: what is seen to before an action are the relations that its statement goes over, all of them."""
+
+        async def work(question: Question) -> None:
+            compiler = compiler_for(model_meta(question.model), self.db.dialect)
+            where, order = question.case.where, [order for _, order in question.keys]
+            found = compiler.filters.relations(where, order)
+            sql = compiler.select(where, order, None, None).sql
+            read = [model for model in MODELS if f" {self.db.dialect.quote(model_meta(model).table)} AS " in sql]
+            assert set(models_of(found)) == set(read), (question, sql)
+
+        self.search(work, question=questions())
 
     async def check(self, world: World, question: Question) -> None:
         model, case = question.model, question.case

@@ -73,6 +73,7 @@ class Node:
     __relations__ = {
         "parent": {"model": "Node", "local_key": "parent_id", "remote_key": "id"},
         "children": {"model": "Node", "local_key": "id", "remote_key": "parent_id", "type": "has_many"},
+        "child": {"model": "Node", "local_key": "id", "remote_key": "parent_id", "type": "has_one"},
         "namesake": {"model": "Node", "local_key": "name", "remote_key": "name", "type": "has_one"},
     }
     name: str

@@ -131,6 +131,26 @@ class RelatedContract(PathHelpers):
         self.assertEqual(await self.ids(repo), [1, 6])
         self.assertEqual(await maybe_await(repo.delete_where(where=C.none("children"))), 2)
 
+    async def test_changes_that_the_filter_could_see(self) -> None:
+        """L7 Q14 R5: what `list` finds is changed, and nothing else, where one change makes or ends another match."""
+        repo = await self.table(Node)
+        lone = [C.none("children", C.none("children")), C.none("children.children"), C.is_null("child.child.id")]
+        twice = [C.eq("namesake.namesake.name", "a") & C.none("parent.parent"), ~C.any_("parent", C.any_("parent"))]
+        for where in (*lone, *twice, C.eq("parent.id", F("namesake.parent.id")) | C.none("children.parent.children")):
+            for values in ({"parent_id": 1}, {"parent_id": 3, "name": "a"}, {"parent_id": None, "name": "z"}):
+                await maybe_await(repo.delete_where(allow_all=True))
+                rows = [Node("a", 2, 1), Node("b", None, 2), Node("a", None, 3), Node("b", 3, 4)]
+                await maybe_await(repo.insert_many(rows))
+                found = await self.ids(repo, where)
+                with self.subTest(where=where, values=values):
+                    self.assertEqual(await maybe_await(repo.update_where(values, where=where)), len(found))
+                    for row in rows:
+                        wanted = {"name": row.name, "parent_id": row.parent_id} | (values if row.id in found else {})
+                        self.assertEqual(await maybe_await(repo.get(row.id)), Node(**wanted, id=row.id))
+                    left = [row.id for row in rows if row.id not in await self.ids(repo, where)]
+                    self.assertEqual(await maybe_await(repo.delete_where(where=where)), len(rows) - len(left))
+                    self.assertEqual(await self.ids(repo), left)
+
 
 class PathErrorContract(PathHelpers):
     """L7: what is refused, before any SQL."""
@@ -306,6 +326,20 @@ class PathErrorContract(PathHelpers):
                         answered += 1
                 with self.subTest(name, number=number):
                     self.assertGreater(answered, 3)
+
+    async def test_changes_as_deep_as_they_may_be(self) -> None:
+        """L7 Q9 Q14: the same, level by level, where the table that is changed is read."""
+        repo = await self.table(Node, [Node("a"), Node("b", 1), Node("c", 2)])
+        for leaf in (C.eq("namesake.parent.name", "zz"), ~C.in_("parent.id", [1, 2, None])):
+            where: Any = leaf
+            changed: list[int] = []
+            for _ in range(12):
+                where = C.none("children", where)
+                with contextlib.suppress(QueryError):
+                    changed.append(await maybe_await(repo.update_where({"name": "x"}, where=where)))
+                    self.assertEqual(changed[-1], await maybe_await(repo.count(where)))
+            with self.subTest(leaf=leaf):
+                self.assertGreater(len(changed), 5)
 
     async def test_conditions_of_any_width(self) -> None:
         """L7 Q6 Q9: 5,000 conditions and long lists work inside of any_, and beside it."""

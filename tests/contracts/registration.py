@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mini_orm
-from mini_orm import C, NotRegisteredError, ProgrammingError, SchemaConflictError, TransactionError
+from mini_orm import (
+    C,
+    F,
+    NotRegisteredError,
+    OrderBy,
+    ProgrammingError,
+    QueryError,
+    SchemaConflictError,
+    TransactionError,
+)
 from tests.backends import maybe_await
 from tests.contracts.crud import Outside, auto_key
 from tests.contracts.transactions import LIMIT, Tools, quiet_log
@@ -48,6 +57,36 @@ class Shelf:
     author_id: int | None = field(default=None, metadata={"fk": "author.id"})
     inside_id: int | None = field(default=None, metadata={"fk": "shelf.id"})
     id: int | None = auto_key()
+
+
+@dataclass
+class Topic:
+    name: str
+    id: int | None = auto_key()
+
+
+@dataclass
+class BookTopic:
+    """A link."""
+
+    book_id: int = field(metadata={"pk": True, "fk": (Book, "id")})
+    topic_id: int = field(metadata={"pk": True, "fk": (Topic, "id")})
+
+
+#: A model, what is asked of its repository over relations, and the models that this reaches, links last.
+OVER_RELATIONS: tuple[tuple[type, Callable[[Any], Any], list[type]], ...] = (
+    (Author, lambda repo: repo.list(where=C.none("books")), [Book]),
+    (Author, lambda repo: repo.count(~C.any_("books", C.eq("title", "a"))), [Book]),
+    (Author, lambda repo: repo.exists([C.eq("name", "a"), C.any_("books.reviews") | C.eq("id", 1)]), [Book, Review]),
+    (Author, lambda repo: repo.list(where=C.any_("books", C.none("topics"))), [Book, Topic, BookTopic]),
+    (Author, lambda repo: repo.list_related(include="books", where=C.any_("reviews")), [Book, Review]),
+    (Book, lambda repo: repo.list(order_by="-author.name"), [Author]),
+    (Book, lambda repo: repo.list_related(include="author", order_by=["id", OrderBy("author.id")]), [Author]),
+    (Book, lambda repo: repo.update_where({"title": "b"}, where=C.eq("author.name", "a")), [Author]),
+    (Book, lambda repo: repo.delete_where(where=C.any_("topics")), [Topic, BookTopic]),
+    (Book, lambda repo: repo.count(C.eq("title", F("author.name"))), [Author]),
+    (Review, lambda repo: repo.list(where=C.between("stars", F("book.author.id") * 2, 3)), [Book, Author]),
+)
 
 
 def actions(repo: Any) -> dict[str, tuple[Callable[[], Any], Any]]:
@@ -176,6 +215,33 @@ class AutoSchemaContract(Schemas):
         await maybe_await(self.auto(Shelf).insert(Shelf()))
         self.assertEqual(self.tables(), ["author", "book", "review", "shelf"])
 
+    async def test_what_filters_and_orders_lead_to(self) -> None:
+        """S5 L7: models on a path, links too, are made before an action that goes over them, and once."""
+        for number, (model, ask, reached) in enumerate(OVER_RELATIONS):
+            with self.subTest(number, model=model):
+                db = await self.open(path=self.backend.directory / f"{number}.sqlite3")
+                repo = self.auto(model, db)
+                self.assertFalse(await maybe_await(ask(repo)))
+                self.assertTrue({model, *reached} <= set(db._registry.ready))
+                seen = await self.trace(db)
+                await maybe_await(ask(repo))
+                again = list(seen)
+                seen.clear()
+                await maybe_await(ask(self.repo(model, db)))
+                self.assertEqual(again, seen)
+
+    async def test_a_filter_that_leads_nowhere_else(self) -> None:
+        """S5 Q11: nothing is made for the sake of a value with a dot, of `F`, or of a path that is refused."""
+        repo = self.auto(Author)
+        dotted = C.in_("name", ["books.title"]) | C.eq("name", "books.id") | C.between("id", 1, F("id") + 1)
+        self.assertEqual(await maybe_await(repo.list(where=[dotted], order_by=["name", OrderBy("id")])), [])
+        for where in (C.eq("books.title", "a"), C.any_("boks"), C.any_("books", C.eq("titel", "a")), "books.id = 1"):
+            with self.assertRaises(QueryError):
+                await maybe_await(repo.count(where))
+        with self.assertRaises(QueryError):
+            await maybe_await(repo.list(order_by="books.title"))
+        self.assertEqual(self.tables(), ["author"])
+
     async def test_an_older_table_is_brought_up_to_date(self) -> None:
         """S5: what `ensure_schema` does, and not only CREATE TABLE."""
         old = self.versions()[0]
@@ -283,6 +349,20 @@ class AutoSchemaInTransactionsContract(Schemas):
             self.assertEqual(self.tables(), [])
         self.assertEqual((await maybe_await(repo.insert(Book("kept")))).id, 1)
         self.assertEqual(self.tables(), ["author", "book"])
+
+    async def test_what_filters_and_orders_lead_to(self) -> None:
+        """S5 L7: the tables of models on a path join the transaction, too, and go with it."""
+        repo = self.auto(Author)
+        await maybe_await(repo.count())
+        for _ in range(2):
+            with self.assertRaises(ZeroDivisionError):
+                async with self.transaction() as tx:
+                    for one in (repo, self.auto(Author, tx)):
+                        self.assertEqual(await maybe_await(one.list(where=C.any_("books.topics"))), [])
+                    raise ZeroDivisionError
+            self.assertEqual(self.tables(), ["author"])
+        self.assertEqual(await maybe_await(repo.list(where=C.any_("books.topics"))), [])
+        self.assertEqual(self.tables(), ["author", "book", "booktopic", "topic"])
 
     async def test_savepoints(self) -> None:
         """S5: what was made under a savepoint goes with it, and stays with its release as long as the rest does."""
@@ -680,6 +760,29 @@ class RegistrationContract(Schemas):
             with self.assertRaises(NotRegisteredError):
                 await maybe_await(self.repo(Author, tx, require_registration=True).count())
             self.assertEqual(seen, [])
+
+    async def test_registration_of_what_filters_and_orders_lead_to(self) -> None:
+        """S6 L7: models on a path have to be registered, links too, as those of an include; before any SQL."""
+        await self.create_tables(Author, Book, Review, Topic, BookTopic)
+        for number, (model, ask, reached) in enumerate(OVER_RELATIONS):
+            for flags in ({}, {"auto_schema": True}):
+                with self.subTest(number, model=model, **flags):
+                    db = await self.open()
+                    repo = self.repo(model, db, require_registration=True, **flags)
+                    seen = await self.trace(db)
+                    for missing in (model, *reached):
+                        with self.assertRaisesRegex(NotRegisteredError, f"^{missing.__name__} is not registered"):
+                            await maybe_await(ask(repo))
+                        await maybe_await(self.repo(missing, db).register())
+                    self.assertEqual(seen, [])
+                    self.assertFalse(await maybe_await(ask(repo)))
+
+    async def test_what_is_left_alone_on_a_path(self) -> None:
+        """S6 S5: `ensure=False` keeps a model from being made for a filter's sake."""
+        await maybe_await(self.repo(Book).register(ensure=False))
+        with self.assertRaises(ProgrammingError):
+            await maybe_await(self.auto(Author).list(where=C.any_("books")))
+        self.assertEqual(self.tables(), ["author"])
 
     async def test_registration_opens_the_way(self) -> None:
         """S6: whichever repository registers the model, all may act; its targets need no registration of their own."""

@@ -36,6 +36,8 @@ class Dialect:
     quote_char: ClassVar[str] = '"'
     supports_returning: ClassVar[bool] = True
     supports_nulls_order: ClassVar[bool] = True
+    #: What an UPDATE or DELETE reads of the very table that it changes has to be found first, as keys (see `reread`).
+    requires_keys_first: ClassVar[bool] = False
     #: `IF NOT EXISTS` for an index.
     supports_index_if_not_exists: ClassVar[bool] = True
     #: Keys can be handed out by the writer itself while it holds the database's write lock.
@@ -229,9 +231,9 @@ class Dialect:
             return f"{direction} NULLS {nulls.upper()}"
         return f"{term} IS NULL{' DESC' if nulls == 'first' else ''}, {direction}"
 
-    def reread(self, table: str) -> str:
-        """Spell the table that a statement changes where a subquery of it reads it."""
-        return table
+    def reread(self, select: str) -> str:
+        """Spell a SELECT of keys from the table that the statement around it changes."""
+        return select
 
     # --- transactions ---
 

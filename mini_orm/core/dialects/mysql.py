@@ -28,6 +28,7 @@ class MySQLDialect(Dialect):
     supports_last_id = True
     supports_nulls_order = False
     supports_index_if_not_exists = False
+    requires_keys_first = True
     auto_key = "BIGINT AUTO_INCREMENT PRIMARY KEY"
     default_row = "() VALUES ()"
     # The largest value, as the manual advises: https://dev.mysql.com/doc/refman/8.4/en/select.html
@@ -91,10 +92,10 @@ class MySQLDialect(Dialect):
     def same(self, left: str, right: str, *, negated: bool) -> str:
         return f"NOT ({left} <=> {right})" if negated else f"{left} <=> {right}"
 
-    def reread(self, table: str) -> str:
-        # Error 1093 refuses the table itself; with a LIMIT it is not merged into the statement around it.
-        # Source: https://dev.mysql.com/doc/refman/8.4/en/subquery-errors.html
-        return f"(SELECT * FROM {table} LIMIT {self.no_limit})"
+    def reread(self, select: str) -> str:
+        # Error 1093 refuses the table itself; a derived table with a LIMIT is not merged into the statement around it.
+        # Source: https://dev.mysql.com/doc/refman/8.4/en/derived-table-optimization.html
+        return f"SELECT * FROM ({select} LIMIT {self.no_limit}) AS {self.quote('found')}"
 
     def begin(self, isolation: str | None, *, read_only: bool) -> tuple[str, ...]:
         start = "START TRANSACTION READ ONLY" if read_only else "START TRANSACTION"

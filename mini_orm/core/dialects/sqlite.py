@@ -39,6 +39,9 @@ class SQLiteDialect(Dialect):
     paramstyle = "qmark"
     supports_reserved_keys = True
     supports_last_id = True
+    # It may change rows while it finds others; a subquery that does not refer to the row is run once, at the first.
+    # Source: https://www.sqlite.org/lang_expr.html, "Correlated Subqueries"
+    requires_keys_first = True
     # yyStackDepth is 100 up to SQLite 3.45; the statement around the filter takes some.
     max_stack = 88
     auto_key = "INTEGER PRIMARY KEY"
@@ -212,10 +215,6 @@ class SQLiteDialect(Dialect):
 
     def as_decimal(self, sql: str) -> str:
         return f"mini_orm_decimal_add({sql}, 0)"
-
-    def reread(self, table: str) -> str:
-        # SQLite may change rows while it finds others; with a LIMIT the copy is made before.
-        return f"(SELECT * FROM {table} LIMIT {self.no_limit})"
 
     def begin(self, isolation: str | None, *, read_only: bool) -> tuple[str, ...]:
         # SQLite is serializable whatever was asked for. A deferred transaction that turns into a writer can fail

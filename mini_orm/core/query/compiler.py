@@ -30,7 +30,7 @@ from .ordering import Term, read_order, write_order
 from .paths import Scope, changing, selecting
 from .rows import RowDecoder, UncheckedRowDecoder, undecodable
 from .statements import InsertPlan, Plan, Statement
-from .tables import Table, table_for
+from .tables import table_for
 
 #: Shapes of statements kept for one model and dialect.
 CACHE_SIZE = 512
@@ -183,10 +183,9 @@ class Compiler:
         self, tokens: tuple[Token, ...], order: tuple[Term, ...], limit: int | None, offset: int | None, filtered: int
     ) -> Plan:
         scope = selecting(self._table)
-        text, places = self._where(tokens, 0, scope)
-        if order:
-            text += f" ORDER BY {write_order(order, scope)}"
-        sql = f"SELECT {self._all} FROM {self._table.quoted}{scope.joins}{text}"
+        condition, places = self._condition(tokens, 0, scope)
+        ordered = f" ORDER BY {write_order(order, scope)}" if order else ""
+        sql = f"SELECT {self._all} FROM {self._table.quoted}{scope.where(condition)}{ordered}"
         if limit is not None:
             sql += f" LIMIT {self._mark}"
         elif offset is not None and self.dialect.no_limit is not None:
@@ -198,11 +197,11 @@ class Compiler:
 
     def count(self, where: Any) -> Statement:
         """Compile `SELECT count(*)`."""
-        return self._filtered("count", f"SELECT count(*) FROM {self._table.quoted}", where, selecting)
+        return self._filtered("count", f"SELECT count(*) FROM {self._table.quoted}", where)
 
     def exists(self, where: Any) -> Statement:
         """Compile a SELECT that has a row where one matches."""
-        return self._filtered("exists", f"SELECT 1 FROM {self._table.quoted}", where, selecting, " LIMIT 1")
+        return self._filtered("exists", f"SELECT 1 FROM {self._table.quoted}", where, " LIMIT 1")
 
     def delete_where(self, where: Any, *, allow_all: bool) -> Statement:
         """Compile a DELETE by condition.
@@ -211,26 +210,21 @@ class Compiler:
             UnsafeOperationError: there is no condition, and `allow_all` is not true.
         """
         self._refuse_all(where is None or (isinstance(where, Sequence) and not where), allow_all, "delete_where")
-        return self._filtered("delete", f"DELETE FROM {self._table.quoted}", where, changing)
+        return self._filtered("delete", f"DELETE FROM {self._table.quoted}", where, changes=True)
 
-    def _filtered(
-        self, kind: str, start: str, where: Any, scope_of: Callable[[Table], Scope], end: str = ""
-    ) -> Statement:
+    def _filtered(self, kind: str, start: str, where: Any, end: str = "", *, changes: bool = False) -> Statement:
         params: list[Any] = []
         tokens = self.filters.read(where, params)
 
         def make() -> Plan:
-            scope = scope_of(self._table)
-            text, places = self._where(tokens, 0, scope)
-            return Plan(start + scope.joins + text + end, _order(places))
+            scope = changing(self._table, tokens) if changes else selecting(self._table)
+            condition, places = self._condition(tokens, 0, scope)
+            return Plan(start + scope.where(condition) + end, _order(places))
 
         return self._bound(self._plan((kind, tokens), make, len(tokens)), params)
 
-    def _where(self, tokens: tuple[Token, ...], first: int, scope: Scope) -> tuple[str, list[int]]:
-        if not tokens:
-            return "", []
-        text, places = self.filters.write(tokens, first, scope)
-        return f" WHERE {text}", places
+    def _condition(self, tokens: tuple[Token, ...], first: int, scope: Scope) -> tuple[str, list[int]]:
+        return self.filters.write(tokens, first, scope) if tokens else ("", [])
 
     def _bound(self, plan: Plan, params: list[Any]) -> Statement:
         if len(params) > self.dialect.max_params:
@@ -430,12 +424,13 @@ class Compiler:
         return self._bound(plan, params)
 
     def _make_update(self, targets: Sequence[Token], tokens: tuple[Token, ...], first: int) -> Plan:
-        scope = changing(self._table)
+        scope = changing(self._table, tokens)
         assignments = ", ".join(
             f"{self._names[name]} = {self.filters.write_assigned(token, name, scope)}" for name, token in targets
         )
-        text, places = self._where(tokens, first, scope)
-        return Plan(f"UPDATE {self._table.quoted} SET {assignments}{text}", _order([*range(first), *places]))
+        condition, places = self._condition(tokens, first, scope)
+        sql = f"UPDATE {self._table.quoted} SET {assignments}{scope.where(condition)}"
+        return Plan(sql, _order([*range(first), *places]))
 
 
 def _check_page(limit: Any, offset: Any) -> None:

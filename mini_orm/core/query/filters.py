@@ -17,12 +17,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import QueryError, QueryTypeError
-from ..conditions import Condition, ConditionGroup, Expression, NotCondition, RelatedCondition
+from ..conditions import Condition, ConditionGroup, Expression, NotCondition, OrderBy, RelatedCondition
 from ..models import ColumnMeta
+from ..relations import Relation
 from .comparisons import Comparisons, Piece
 from .expressions import Expressions, Token
+from .ordering import read_order
 from .paths import EXISTS_STACK, RelatedScope, Scope
-from .tables import Table
+from .tables import Table, hops_in
 
 _OPPOSITE = {"AND": "OR", "OR": "AND"}
 _BUNDLE = 100
@@ -90,6 +92,17 @@ class Filters:
                 raise QueryTypeError(f"where takes conditions made by C, got {type(node).__name__}")
         return tuple(tokens)
 
+    def relations(self, where: Any, order_by: Any) -> list[Relation]:
+        """Return the relations that the paths of a filter and an order go over.
+
+        Raises:
+            QueryError: as `read` and `read_order`; where it is plain that there are no paths, nothing is checked.
+        """
+        if not _may_have_paths(where, order_by):
+            return []
+        key = (self.read(where, []), read_order(order_by, self._table))
+        return [hop.relation for hop in hops_in(key)]
+
     # --- writing ---
 
     def write(self, tokens: Sequence[Token], first: int, scope: Scope) -> tuple[str, list[int]]:
@@ -98,7 +111,7 @@ class Filters:
         Args:
             tokens: what `read` returned.
             first: how many values come before the filter's.
-            scope: what the names are of; it collects the joins.
+            scope: what the names are of; it collects the joins, and knows where the text will stand.
 
         Raises:
             QueryError: the filter is nested deeper than the database can parse, or joins more tables.
@@ -128,11 +141,11 @@ class Filters:
             else:
                 items = [Piece(part.correlation, [], 4, 6, "AND"), *(pieces.pop() for _ in range(token[3]))]
                 pieces.append(self._checked(self._exists(part, items, token[2])))
-        piece = self._checked(pieces[0])
+        piece = self._checked(pieces[0], scope.around)
         return piece.sql, piece.params
 
-    def _checked(self, piece: Piece) -> Piece:
-        if piece.depth > self._dialect.max_depth or piece.stack > self._dialect.max_stack:
+    def _checked(self, piece: Piece, around: int = 0) -> Piece:
+        if piece.depth > self._dialect.max_depth or piece.stack + around > self._dialect.max_stack:
             raise QueryError("the conditions are nested deeper than the database can parse; use fewer levels")
         return piece
 
@@ -166,6 +179,31 @@ class Filters:
         if bundled:
             return Piece(f"({text})", params, depth, stack + 1)
         return Piece(text, params, depth, stack, operator)
+
+
+def _may_have_paths(where: Any, order_by: Any) -> bool:
+    """Whether a filter or an order may go over relations; this reads no values and looks no names up."""
+    nodes = [where, order_by]
+    for node in nodes:  # grows as it goes
+        if node is None:
+            continue
+        if isinstance(node, Condition):
+            if "." in str(node.col) or node.op == "BETWEEN" or isinstance(node.value, Expression):
+                return True
+        elif isinstance(node, ConditionGroup):
+            nodes.extend(node.items)
+        elif isinstance(node, NotCondition):
+            nodes.append(node.item)
+        elif isinstance(node, RelatedCondition):
+            return True
+        elif isinstance(node, OrderBy):
+            nodes.append(node.col)
+        elif isinstance(node, str):
+            if "." in node:
+                return True
+        elif isinstance(node, Sequence):
+            nodes.extend(node)
+    return False
 
 
 def _joined_by_and(where: Any) -> Any:

@@ -4,9 +4,9 @@ Rules of this file:
 - Every SELECT of a statement is a `Scope`: names are of its table, and the same join is made once in it.
 - A to-one hop joins one row at most, so that no row comes back twice: by a unique key, or else by the key of the
   first such row. To-many hops stand in an EXISTS.
-- UPDATE and DELETE have no joins: there each path is a subquery that refers to the row. MySQL can't read the table
-  that it changes (error 1093) but through a derived table, which LIMIT keeps from being merged.
-  Source: https://dev.mysql.com/doc/refman/8.4/en/derived-table-optimization.html
+- UPDATE and DELETE have no joins: there each path is a subquery that refers to the row. Where that would read the
+  very table that is changed, a database may see its own changes, or refuse (see `Dialect.requires_keys_first`): then
+  a SELECT, which is that of `list`, finds the keys before the first row is changed.
 - Aliases are numbered, and begin with a character that the statement's own table does not begin with. Every other
   table has one, so that no name can clash.
 """
@@ -14,24 +14,25 @@ Rules of this file:
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 from ...errors import QueryError
-from .tables import MAX_JOINS, Column, Hop, Path, Ref, Step, Table
+from .tables import MAX_JOINS, Column, Hop, Path, Ref, Step, Table, hops_in
 
 #: MySQL nests 63 SELECTs.
 _MAX_LEVELS = 60
-#: What SQLite's parser keeps on its stack, measured: before the condition of an EXISTS, with its NOT; for a column
-#: that a subquery reads; in FROM for a table, a join, a join by the key of the first row, and more for a derived table.
+#: What SQLite's parser keeps on its stack, measured: before the condition of an EXISTS, with its NOT, and of a SELECT
+#: of keys; for a column that a subquery reads; in FROM for a table, a join, a join by the key of the first row.
 EXISTS_STACK = 8
+_KEYS_STACK = 8
 _COLUMN_STACK = 34
-_TABLE_STACK, _JOIN_STACK, _FIRST_STACK, _DERIVED_STACK = 8, 12, 22, 6
+_TABLE_STACK, _JOIN_STACK, _FIRST_STACK = 8, 12, 22
 
 
 class _Names:
-    """What the scopes of one statement share: the aliases, and which table the statement changes."""
+    """What the scopes of one statement share: the aliases."""
 
-    def __init__(self, table: Table, changed: Table | None) -> None:
-        self._changed = None if changed is None else changed.quoted.casefold()
+    def __init__(self, table: Table) -> None:
         self._mark = "j" if table.meta.table.startswith("_") else "_"
         self._quote = table.dialect.quote
         self._numbers = count(1)
@@ -39,24 +40,18 @@ class _Names:
     def alias(self) -> str:
         return self._quote(f"{self._mark}{next(self._numbers)}")
 
-    def is_changed(self, table: Table) -> bool:
-        return table.quoted.casefold() == self._changed
-
-    def source(self, table: Table, alias: str) -> str:
-        """Write a table as FROM and JOIN take it."""
-        if not self.is_changed(table):
-            return f"{table.quoted} AS {alias}"
-        return f"{table.dialect.reread(table.quoted)} AS {alias}"
-
     def select_one(self, columns: str, hop: Hop, alias: str, before: str, joins: str = "") -> str:
         """Write a SELECT of the one row that a hop leads to: the first by its key where there may be more."""
         (step,) = hop.steps
         order = "" if hop.is_unique else f" ORDER BY {step.table.key_order(alias)} LIMIT 1"
-        return f"SELECT {columns} FROM {self.source(step.table, alias)}{joins} WHERE {step.on(alias, before)}{order}"
+        return f"SELECT {columns} FROM {step.table.quoted} AS {alias}{joins} WHERE {step.on(alias, before)}{order}"
 
 
 class Scope:
     """One SELECT: its table, by the name that it has in the SQL, and what paths join to it."""
+
+    #: What stands around the condition on the parser's stack, beyond the usual.
+    around = 0
 
     def __init__(self, names: _Names, table: Table, name: str, level: int = 0) -> None:
         self.table = table
@@ -72,6 +67,10 @@ class Scope:
     def joins(self) -> str:
         """What stands behind the table in FROM."""
         return "".join(self._joins)
+
+    def where(self, condition: str) -> str:
+        """Write what stands behind the table, but for the order; there may be no condition."""
+        return f"{self.joins} WHERE {condition}" if condition else self.joins
 
     def column(self, ref: Ref) -> Column:
         """Return the column that a name stands for."""
@@ -113,20 +112,19 @@ class Scope:
             self._join("LEFT JOIN", step, alias, step.on(alias, before))
             return alias
         first = self._names.alias()
-        key, keys = step.table.key(alias), step.table.key(first)
-        left = f"({key})" if len(step.table.meta.pk) > 1 else key
-        self._join("LEFT JOIN", step, alias, f"{left} = ({self._names.select_one(keys, hop, first, before)})")
-        self._note_stack(step, _FIRST_STACK)
+        key, keys = step.table.key_value(alias), step.table.key(first)
+        self._join("LEFT JOIN", step, alias, f"{key} = ({self._names.select_one(keys, hop, first, before)})")
+        self._note_stack(_FIRST_STACK)
         return alias
 
     def _join(self, how: str, step: Step, alias: str, on: str) -> None:
         if len(self._joins) == MAX_JOINS:
             raise QueryError(f"the paths of a query go over more relations than the {MAX_JOINS} that can be joined")
-        self._joins.append(f" {how} {self._names.source(step.table, alias)} ON {on}")
-        self._note_stack(step, _JOIN_STACK)
+        self._joins.append(f" {how} {step.table.quoted} AS {alias} ON {on}")
+        self._note_stack(_JOIN_STACK)
 
-    def _note_stack(self, step: Step, stack: int) -> None:
-        self.stack = max(self.stack, stack + (_DERIVED_STACK if self._names.is_changed(step.table) else 0))
+    def _note_stack(self, stack: int) -> None:
+        self.stack = max(self.stack, stack)
 
 
 class ChangedScope(Scope):
@@ -145,6 +143,17 @@ class ChangedScope(Scope):
         return 0 if isinstance(ref, str) else _COLUMN_STACK
 
 
+class KeysScope(Scope):
+    """The SELECT that finds the keys of the rows that an UPDATE or DELETE changes, before it changes any."""
+
+    around = _KEYS_STACK
+
+    def where(self, condition: str) -> str:
+        # It does not refer to the row, so it is run once, as a whole.
+        select = f"SELECT {self.table.key(self.name)} FROM {self.name}{super().where(condition)}"
+        return f" WHERE {self.table.key_value(self.name)} IN ({self.table.dialect.reread(select)})"
+
+
 class RelatedScope(Scope):
     """The rows that relations lead to from a row of another scope."""
 
@@ -154,8 +163,8 @@ class RelatedScope(Scope):
         super().__init__(names, hops[-1].target, alias, outer.level + 1)
         #: What makes the rows those of the outer row.
         self.correlation = first.on(alias, outer.name)
-        self._source = names.source(first.table, alias)
-        self._note_stack(first, _TABLE_STACK)
+        self._source = f"{first.table.quoted} AS {alias}"
+        self._note_stack(_TABLE_STACK)
         for step in others:
             before, alias = alias, names.alias()
             self._join("JOIN", step, alias, step.on(alias, before))
@@ -168,9 +177,16 @@ class RelatedScope(Scope):
 
 def selecting(table: Table) -> Scope:
     """Return the scope of a SELECT from a model's table."""
-    return Scope(_Names(table, None), table, table.quoted)
+    return Scope(_Names(table), table, table.quoted)
 
 
-def changing(table: Table) -> Scope:
-    """Return the scope of an UPDATE or DELETE of a model's table."""
-    return ChangedScope(_Names(table, table), table, table.quoted)
+def changing(table: Table, tokens: tuple[Any, ...]) -> Scope:
+    """Return the scope of an UPDATE or DELETE of a model's table, by a filter that was read."""
+    kind = KeysScope if table.dialect.requires_keys_first and _reads(table, tokens) else ChangedScope
+    return kind(_Names(table), table, table.quoted)
+
+
+def _reads(table: Table, tokens: tuple[Any, ...]) -> bool:
+    """Whether the paths of a filter go over a table, by whatever model."""
+    names = {step.table.quoted.casefold() for hop in hops_in(tokens) for step in hop.steps}
+    return table.quoted.casefold() in names

@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -107,6 +107,15 @@ class Hop:
         self.is_unique = any(unique <= keys for unique in self.target.meta.unique_keys)
 
 
+def hops_in(key: tuple[Any, ...]) -> Iterator[Hop]:
+    """Find the hops in the key of a query, or in a part of it."""
+    for part in key:
+        if isinstance(part, Hop):
+            yield part
+        elif isinstance(part, tuple):
+            yield from hops_in(part)
+
+
 class Table:
     """One model in one dialect."""
 
@@ -137,6 +146,11 @@ class Table:
     def key(self, alias: str) -> str:
         """Write the columns of the key."""
         return ", ".join(f"{alias}.{name}" for name in self.quoted_names(self.meta.pk))
+
+    def key_value(self, alias: str) -> str:
+        """Write the key as one value, which is compared with what a SELECT of `key` finds."""
+        key = self.key(alias)
+        return f"({key})" if len(self.meta.pk) > 1 else key
 
     def key_order(self, alias: str) -> str:
         """Write the key as ORDER BY takes it."""

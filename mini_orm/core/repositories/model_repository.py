@@ -83,6 +83,8 @@ class Repository(Generic[T]):
         """Let actions go to the database directly, from when there is nothing more to see to before them."""
         if ops_schema.is_settled(self._db._registry, self._model, self._flags):
             self._run = self._db.run  # type: ignore[method-assign]  # spares each call a step
+        if not self._flags.are_set:
+            self._run_where = self._db.run  # type: ignore[method-assign]  # the same
 
     def _run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run an action, after what the flags ask for."""
@@ -94,6 +96,11 @@ class Repository(Generic[T]):
         """Run an action that reaches other models, after what the flags ask for."""
         operation = drive(ops_schema.prepared(self._db, [self._model, *others], self._flags, operation))
         return self._db.run(operation, *args, **kwargs)
+
+    def _run_where(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run an action whose `where` and `order_by`, which are named, may reach other models."""
+        others = ops_schema.led_to(self._compiler.filters, self._flags, kwargs.get("where"), kwargs.get("order_by"))
+        return self._run_on(others, operation, *args, **kwargs) if others else self._run(operation, *args, **kwargs)
 
     def insert(self, obj: T) -> T:
         """Insert an object.
@@ -140,6 +147,7 @@ class Repository(Generic[T]):
 
         Raises:
             RelationError: an unknown relation, a relation that can't be set here, an object that is there twice.
+            ValidationError: a model checks itself, and an object or a link is not right.
             TypeError: an object is not exactly of its relation's model, or there is no list where there are many.
             CodecError: as `insert`, for all objects. These come before any SQL.
             IntegrityError: a row breaks a constraint. Then none is kept, and no object has changed.
@@ -184,7 +192,9 @@ class Repository(Generic[T]):
         Raises:
             QueryError: an unknown field, a value that is not of its field's type, limit below 1, offset below 0.
         """
-        return self._run(ops.select, self._compiler, self._model, where, order_by, limit, offset)
+        return self._run_where(
+            ops.select, self._compiler, self._model, where=where, order_by=order_by, limit=limit, offset=offset
+        )
 
     def update(self, obj: T) -> int:
         """Write every column of an object to the row with its key. Never inserts.
@@ -211,11 +221,11 @@ class Repository(Generic[T]):
 
     def count(self, where: WhereInput = None) -> int:
         """Count the rows that match."""
-        return self._run(ops.count, self._compiler, where)
+        return self._run_where(ops.count, self._compiler, where=where)
 
     def exists(self, where: WhereInput = None) -> bool:
         """Ask whether any row matches; without conditions, whether there is a row at all."""
-        return self._run(ops.exists, self._compiler, where)
+        return self._run_where(ops.exists, self._compiler, where=where)
 
     def update_where(self, values: Mapping[str, Any], *, where: WhereInput = None, allow_all: bool = False) -> int:
         """Change columns of all rows that match, in one statement.
@@ -231,7 +241,7 @@ class Repository(Generic[T]):
             UnsafeOperationError: no condition, and `allow_all` is not true.
             QueryError: no values, an unknown field, a field of the key.
         """
-        return self._run(ops.update_where, self._compiler, values, where, allow_all)
+        return self._run_where(ops.update_where, self._compiler, values, where=where, allow_all=allow_all)
 
     def delete_where(self, *, where: WhereInput = None, allow_all: bool = False) -> int:
         """Delete all rows that match, in one statement.
@@ -242,7 +252,7 @@ class Repository(Generic[T]):
         Raises:
             UnsafeOperationError: no condition, and `allow_all` is not true.
         """
-        return self._run(ops.delete_where, self._compiler, where, allow_all)
+        return self._run_where(ops.delete_where, self._compiler, where=where, allow_all=allow_all)
 
     def get_or_create(self, *, lookup: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> tuple[T, bool]:
         """Find the row of a unique key, or insert it; right also when many do so at once.
@@ -308,8 +318,9 @@ class Repository(Generic[T]):
             QueryError: as `list`.
         """
         includes = included(self._model, include)
+        others = ops_schema.led_to(self._compiler.filters, self._flags, where, order_by)
         return self._run_on(
-            reached(includes),
+            [*reached(includes), *others],
             ops_relations.list_related,
             self._compiler,
             self._model,
@@ -332,6 +343,7 @@ class Repository(Generic[T]):
 
         Raises:
             RelationError: an unknown relation, or no many-to-many one; the model between has a field without a default.
+            ValidationError: the model between checks itself, and a link is not right.
             TypeError: one of the objects is not exactly of its model, or `others` is no list.
             QueryError: a key is `None`.
             IntegrityError: an object is not there (`ForeignKeyViolation`). Then no link is made.

@@ -64,6 +64,8 @@ class AsyncRepository(Generic[T]):
     def _settle(self) -> None:
         if ops_schema.is_settled(self._db._registry, self._model, self._flags):
             self._run = self._db.run  # type: ignore[method-assign]  # as in Repository
+        if not self._flags.are_set:
+            self._run_where = self._db.run  # type: ignore[method-assign]  # as in Repository
 
     async def _run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         operation = await ops_schema.prepared(self._db, [self._model], self._flags, operation)
@@ -75,6 +77,12 @@ class AsyncRepository(Generic[T]):
     ) -> R:
         operation = await ops_schema.prepared(self._db, [self._model, *others], self._flags, operation)
         return await self._db.run(operation, *args, **kwargs)
+
+    async def _run_where(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        others = ops_schema.led_to(self._compiler.filters, self._flags, kwargs.get("where"), kwargs.get("order_by"))
+        if others:
+            return await self._run_on(others, operation, *args, **kwargs)
+        return await self._run(operation, *args, **kwargs)
 
     async def insert(self, obj: T) -> T:
         """Async twin of `Repository.insert`."""
@@ -103,7 +111,9 @@ class AsyncRepository(Generic[T]):
         offset: int | None = None,
     ) -> builtins.list[T]:
         """Async twin of `Repository.list`."""
-        return await self._run(ops.select, self._compiler, self._model, where, order_by, limit, offset)
+        return await self._run_where(
+            ops.select, self._compiler, self._model, where=where, order_by=order_by, limit=limit, offset=offset
+        )
 
     async def update(self, obj: T) -> int:
         """Async twin of `Repository.update`."""
@@ -115,21 +125,21 @@ class AsyncRepository(Generic[T]):
 
     async def count(self, where: WhereInput = None) -> int:
         """Async twin of `Repository.count`."""
-        return await self._run(ops.count, self._compiler, where)
+        return await self._run_where(ops.count, self._compiler, where=where)
 
     async def exists(self, where: WhereInput = None) -> bool:
         """Async twin of `Repository.exists`."""
-        return await self._run(ops.exists, self._compiler, where)
+        return await self._run_where(ops.exists, self._compiler, where=where)
 
     async def update_where(
         self, values: Mapping[str, Any], *, where: WhereInput = None, allow_all: bool = False
     ) -> int:
         """Async twin of `Repository.update_where`."""
-        return await self._run(ops.update_where, self._compiler, values, where, allow_all)
+        return await self._run_where(ops.update_where, self._compiler, values, where=where, allow_all=allow_all)
 
     async def delete_where(self, *, where: WhereInput = None, allow_all: bool = False) -> int:
         """Async twin of `Repository.delete_where`."""
-        return await self._run(ops.delete_where, self._compiler, where, allow_all)
+        return await self._run_where(ops.delete_where, self._compiler, where=where, allow_all=allow_all)
 
     async def get_or_create(
         self, *, lookup: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
@@ -155,8 +165,9 @@ class AsyncRepository(Generic[T]):
     ) -> builtins.list[RelatedResult[T]]:
         """Async twin of `Repository.list_related`."""
         includes = included(self._model, include)
+        others = ops_schema.led_to(self._compiler.filters, self._flags, where, order_by)
         return await self._run_on(
-            reached(includes),
+            [*reached(includes), *others],
             ops_relations.list_related,
             self._compiler,
             self._model,

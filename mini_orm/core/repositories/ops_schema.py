@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ...errors import NotRegisteredError
 from ..database.database import Database, Operation
@@ -23,8 +23,10 @@ from ..database.executors import Executor
 from ..database.registry import Registry
 from ..dialects import Dialect
 from ..models import model_meta
+from ..query.filters import Filters
 from ..schema.ddl import in_key_order
 from ..schema.ensure import Policy, check_policy, ensure
+from .related import models_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,12 +43,26 @@ class Flags:
     def __post_init__(self) -> None:
         check_policy(self.schema_conflict)
 
+    @property
+    def are_set(self) -> bool:
+        """Whether there may be anything to see to before an action."""
+        return self.auto_schema or self.require_registration
+
 
 def is_settled(registry: Registry, model: type, flags: Flags) -> bool:
     """Whether no action on a model has anything to see to any more."""
     if flags.require_registration and model not in registry.registered:
         return False
     return not flags.auto_schema or all(cls in registry.ready for cls in _with_targets([model], {}))
+
+
+def led_to(filters: Filters, flags: Flags, where: Any, order_by: Any = None) -> list[type]:
+    """Return the models that a filter and an order reach over relations, if the flags ask for anything.
+
+    Raises:
+        QueryError: they can't be read.
+    """
+    return models_of(filters.relations(where, order_by)) if flags.are_set else []
 
 
 async def prepared(
