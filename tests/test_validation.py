@@ -749,7 +749,7 @@ RULES: list[tuple[dict[str, Any], Any, list[Any], list[Any]]] = [
     ({"pattern": b"[a-z]+"}, bytes, [b"abc"], [b"A"]),
     ({"pattern": "[a-z]+"}, Optional[str], ["abc", None], ["1"]),
     ({"pattern": "[a-z]+"}, Any, ["abc"], ["1", 1, b"abc"]),
-    ({"pattern": "[a-z]+"}, str | int, ["abc"], ["1", 1]),
+    ({"pattern": "[a-z]+"}, str | int, ["abc", 1], ["1"]),
     ({"pattern": "[a-z]"}, Mode, [Mode.READ], []),
     ({"choices": ("a", "b")}, str, ["a", "b"], ["c", ""]),
     ({"choices": {"a": 1}}, str, ["a"], ["b"]),
@@ -772,7 +772,10 @@ RULES: list[tuple[dict[str, Any], Any, list[Any], list[Any]]] = [
     ({"ge": 0.5}, float, [0.5, 1, float("inf")], [0, 0.4, float("nan")]),
     ({"ge": 1}, Decimal, [Decimal(1)], [Decimal("0.99"), Decimal("NaN"), Decimal("sNaN")]),
     ({"gt": Decimal("0.1")}, float, [0.2], [0.05]),
-    ({"ge": 0}, int | str, [0], [-1, "a"]),
+    ({"ge": 0}, int | str, [0, "a"], [-1]),
+    ({"min_len": 2}, int | str, [0, "ab"], ["a"]),
+    ({"non_empty": True}, Optional[int | list[int]], [0, [0], None], [[]]),
+    ({"ge": dt.date(2024, 1, 1)}, dt.date | str, [dt.date(2024, 1, 1), ""], [dt.date(2023, 1, 1)]),
     ({"ge": "b"}, str, ["b", "c"], ["a", ""]),
     ({"lt": dt.date(2024, 1, 1)}, dt.date, [dt.date(2023, 12, 31)], [dt.date(2024, 1, 1)]),
     ({"ge": NOW}, dt.datetime, [NOW], [NOW - dt.timedelta(1), NOW.replace(tzinfo=dt.UTC)]),
@@ -950,8 +953,9 @@ class Rules(Case):
                 self.assertEqual((error.model, error.field), ("One", "it"))
 
     def test_bounds_with_nothing_between(self) -> None:
-        """V3: a lower bound above an upper one is a mistake."""
-        for metadata in ({"min_len": 2, "max_len": 1}, {"ge": 2, "le": 1}, {"gt": 5, "max": 1}, {"min": 2, "lt": 1}):
+        """V3: a lower bound above an upper one is a mistake, and so is an equal one that is no value itself."""
+        above = ({"min_len": 2, "max_len": 1}, {"ge": 2, "le": 1}, {"gt": 5, "max": 1}, {"min": 2, "lt": 1})
+        for metadata in (*above, {"gt": 1, "lt": 1}, {"gt": 1, "le": 1}, {"min": 1, "lt": 1}):
             with self.subTest(metadata=metadata):
                 cls = model(str if "min_len" in metadata else int, **metadata)
                 self.mistake(lambda cls=cls: cls(1), "One.it", *metadata)  # type: ignore[misc]
@@ -1061,6 +1065,9 @@ class Properties(Case):
         if low is not None and high is not None and low > high:
             low, high = high, low
         cls = model(float, **{lower: low, upper: high})
+        if low is not None and low == high and (lower == "gt" or upper == "lt"):
+            self.mistake(lambda: cls(value), lower, upper)
+            return
         above = low is None or (value > low if lower == "gt" else value >= low)
         below = high is None or (value < high if upper == "lt" else value <= high)
         if above and below:

@@ -198,8 +198,20 @@ def _options(model: str, name: str, metadata: Mapping[str, Any]) -> dict[str, An
     if db_type is not None and not isinstance(db_type, str | Mapping):
         raise _error(model, name, "db_type must be text, or a mapping of dialect names to text")
     options["db_type"] = db_type
-    options["timezone"] = bool(metadata.get("timezone", False))
+    options["timezone"] = flag(model, name, metadata, "timezone")
     return options
+
+
+def flag(model: str, name: str, metadata: Mapping[str, Any], key: str) -> bool:
+    """Read a key of a field's metadata that is only there or not.
+
+    Raises:
+        ModelError: it is neither `True` nor `False`.
+    """
+    value = metadata.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise _error(model, name, f"{key} is True or False, not {type(value).__name__}")
+    return bool(value)
 
 
 def _check_options(model: str, name: str, found: ColumnType) -> None:

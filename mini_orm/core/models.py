@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import ModelError, QueryError
 from ..validation.hints import field_hints
-from .columns import ColumnType, column_type
+from .columns import ColumnType, column_type, flag
 
 _KNOWN_KEYS = (
     "pk",
@@ -54,6 +54,7 @@ _KNOWN_KEYS = (
     "max",
     "validator",
 )
+_FLAGS = ("pk", "auto", "index", "unique_index")
 _ON_DELETE = ("cascade", "set null", "set default", "restrict", "no action")
 #: Postgres cuts identifiers at 63 bytes; MySQL allows 64 characters.
 _MAX_IDENTIFIER = 63
@@ -180,6 +181,8 @@ class ModelMeta:
         if not isinstance(name, str):
             return f"{self.name} fields are named by str, not {type(name).__name__}"
         shown = name if len(name) <= 60 else name[:60] + "…"
+        if "." in name:
+            return f"{self.name} has no field {shown!r}; a path over relations has no place here"
         near = nearest(name[:100], self.by_name, 0.5)
         advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.by_name)}"
         return f"{self.name} has no field {shown!r}; {advice}"
@@ -297,7 +300,7 @@ def _column(cls: type, one: dataclasses.Field[Any], hint: Any) -> ColumnMeta:
     metadata = one.metadata
     _warn_of_misspelt(cls, one)
     kind, nullable = column_type(cls.__name__, one.name, hint, metadata)
-    pk = bool(metadata.get("pk", False))
+    pk, auto, index, unique = (flag(cls.__name__, one.name, metadata, key) for key in _FLAGS)
     column = metadata.get("column")
     index_name = metadata.get("index_name")
     return ColumnMeta(
@@ -306,9 +309,9 @@ def _column(cls: type, one: dataclasses.Field[Any], hint: Any) -> ColumnMeta:
         type=kind,
         nullable=(nullable or one.default is None) and not pk,
         pk=pk,
-        auto=bool(metadata.get("auto", False)),
-        index=bool(metadata.get("index", False)),
-        unique=bool(metadata.get("unique_index", False)),
+        auto=auto,
+        index=index,
+        unique=unique,
         index_name=None if index_name is None else _identifier(cls, one.name, index_name, "index_name"),
         fk=_foreign_key(cls, one),
         server_default=_server_default(cls, one),
@@ -376,7 +379,7 @@ def _relation_names(cls: type, one: dataclasses.Field[Any]) -> dict[str, Any]:
         value = one.metadata.get(key)
         if value is not None and (not isinstance(value, str) or not value or "." in value):
             raise _error(cls, one.name, f"{key} must be text that is not empty and has no dot")
-    one_to_one = bool(one.metadata.get("one_to_one", False))
+    one_to_one = flag(cls.__name__, one.name, one.metadata, "one_to_one")
     if one_to_one and not (one.metadata.get("unique_index") or one.metadata.get("pk")):
         raise _error(cls, one.name, "one_to_one needs unique_index, so that there is one")
     return {key: one.metadata.get(key) for key in ("relation", "related_name")} | {"one_to_one": one_to_one}

@@ -21,7 +21,7 @@ from typing import Any
 from ..errors import Failure, ModelError, ValidationError
 from .annotations import TypeCheck, is_open, type_check
 from .hints import field_hints
-from .rules import Function, Rule, is_on, read_rule, read_validator, refuse_contradictions
+from .rules import Function, Rule, is_on, mixes_awareness, read_rule, read_validator, refuse_contradictions
 
 Check = Callable[[Any], None]
 
@@ -191,7 +191,7 @@ def _look(field: _Field, obj: Any, findings: _Findings) -> None:
         return findings.add(field.name, "type", _mismatch(field.type, value))
     broken = [rule for rule in field.rules if not _is_kept(rule.passes, value)]
     for rule in broken:
-        findings.add(field.name, rule.name, rule.message)
+        findings.add(field.name, rule.name, _said_by(rule, value))
     if field.validator is not None and not broken:
         _ask_validator(field, value, findings)
 
@@ -201,6 +201,14 @@ def _is_kept(passes: Function, value: Any) -> bool:
         return bool(passes(value))
     except Exception:  # comparing, measuring and hashing are the value's own code
         return False
+
+
+def _said_by(rule: Rule, value: Any) -> str:
+    """Say what a rule asks for, and why a value could not be compared where that is easily overlooked."""
+    if not _is_kept(lambda value: mixes_awareness(rule.operand, value), value):
+        return rule.message
+    kinds = ("a naive", "an aware") if value.utcoffset() is None else ("an aware", "a naive")
+    return f"{rule.message}; {kinds[0]} value can't be compared with {kinds[1]} bound"
 
 
 def _mismatch(check: TypeCheck, value: Any) -> str:

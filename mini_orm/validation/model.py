@@ -30,8 +30,9 @@ class ValidatedModel:
 
     Every field is checked, and all that is wrong is collected in one `ValidationError`. Nothing is converted. As a
     model of a repository it is checked again by whatever writes whole objects (`insert`, `insert_many`, `create`,
-    `update`, `get_or_create`), before any SQL. Rows are read without checks, so that what the database has can always
-    be looked at; `update_where` and SQL of your own are not checked.
+    `update`, `get_or_create`), before any SQL. So is the row that `link` or `create` puts between two objects, if need
+    be inside the transaction, when its keys are known. Rows are read without checks, so that what the database has can
+    always be looked at; `update_where` and SQL of your own are not checked.
 
     **Types.** A value is of the type of its annotation, all the way down: unions, `Literal`, containers and their
     items, `Enum` members, classes by `isinstance`. A bool is no int and no float, an int is a float, a datetime is no
@@ -39,7 +40,8 @@ class ValidatedModel:
     checked: protocols, type variables, what a callable takes, the items of iterators and of generic classes of your
     own.
 
-    **Rules** are keys of the field's metadata. They are for values of the right type, and skip `None`:
+    **Rules** are keys of the field's metadata. They are for values of the right type, and skip `None`. In a union a
+    rule skips values that it can't be asked of, too: `min_len` of `int | str` is for text.
 
     - `required`: not `None`, whatever the annotation says
     - `non_empty`: text that is not blank, containers that are not empty

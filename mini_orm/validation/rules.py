@@ -5,12 +5,15 @@ A rule that can't be kept by any value, or can't be understood, is an error of t
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
+import itertools
 import operator
 import re
 import reprlib
+import types
 from collections.abc import Callable, Collection, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -97,28 +100,50 @@ def refuse_contradictions(rules: Mapping[str, Rule]) -> None:
     """Refuse bounds between which nothing lies.
 
     Raises:
-        ValueError: a lower bound is above an upper one.
+        ValueError: a lower bound is above an upper one, or equal to it where one of them is no value itself; or two
+            can't be compared.
     """
     for lows, highs in ((("min_len",), ("max_len",)), (("gt", "ge", "min"), ("lt", "le", "max"))):
-        for low in lows:
-            for high in highs:
-                if low in rules and high in rules and rules[low].operand > rules[high].operand:
-                    raise ValueError(f"{low} is above {high}: no value can be both")
+        for low, high in itertools.product(lows, highs):
+            if low in rules and high in rules:
+                _refuse_contradiction(low, rules[low].operand, high, rules[high].operand)
 
 
-def _require(check: TypeCheck, fits: Callable[[type], bool]) -> None:
-    """Refuse a rule that no value of the type could ever keep."""
-    if check.classes and not any(map(fits, check.classes)):
+def _refuse_contradiction(low: str, least: Any, high: str, most: Any) -> None:
+    try:
+        is_above = bool(least > most)
+        is_empty = (low == "gt" or high == "lt") and bool(least >= most)
+    except Exception as exc:  # comparing is the class's own code
+        raise ValueError(f"{low} and {high} can't be compared with each other") from exc
+    if is_above or is_empty:
+        what = f"{low} is above {high}" if is_above else f"nothing lies between {low} and {high}"
+        raise ValueError(f"{what}: no value can be both")
+
+
+def mixes_awareness(one: Any, other: Any) -> bool:
+    """Tell whether of two datetimes, or two times, one has an offset and the other has none: they have no order."""
+    has_offset = [value.utcoffset() is not None for value in (one, other) if isinstance(value, dt.datetime | dt.time)]
+    return len(set(has_offset)) == 2
+
+
+def _applied(rule: Rule, check: TypeCheck, classes: tuple[type, ...]) -> Rule:
+    """Let a rule be for instances of some classes; what else the type takes keeps it as it is.
+
+    Raises:
+        TypeError: the type takes no instance of them.
+    """
+    known = [cls for cls in check.classes if cls is not types.NoneType]
+    concerned = [cls for cls in known if issubclass(cls, classes)]
+    if check.classes and not concerned:
         raise TypeError(f"it does not apply to {check.name}")
-
-
-def _is_sized(cls: type) -> bool:
-    return issubclass(cls, Sized)
+    if concerned == known:
+        return rule
+    return replace(rule, source=None, passes=lambda value: not isinstance(value, classes) or rule.passes(value))
 
 
 def _non_empty(check: TypeCheck) -> Rule:
-    _require(check, _is_sized)
-    return Rule("non_empty", "must not be empty or blank" if str in check.classes else "must not be empty", _is_filled)
+    message = "must not be empty or blank" if str in check.classes else "must not be empty"
+    return _applied(Rule("non_empty", message, _is_filled), check, (Sized,))
 
 
 def _is_filled(value: Any) -> bool:
@@ -132,16 +157,15 @@ def _pattern(stated: Any, check: TypeCheck) -> Rule:
         pattern = re.compile(stated)
     except (re.error, OverflowError, RecursionError) as exc:
         raise ValueError(f"{stated!r} is no regular expression: {exc}") from exc
-    kind = type(pattern.pattern)
-    _require(check, lambda cls: issubclass(cls, kind))
     # A match is true, also an empty one.
-    return Rule(
+    rule = Rule(
         "pattern",
         f"must match {pattern.pattern!r} as a whole",
         pattern.fullmatch,
         "{operand}({value})",
         pattern.fullmatch,
     )
+    return _applied(rule, check, (type(pattern.pattern),))
 
 
 def _choices(stated: Any, check: TypeCheck) -> Rule:
@@ -163,22 +187,27 @@ def _length(name: str, stated: Any, check: TypeCheck) -> Rule:
         raise TypeError(f"expected an int, got {type(stated).__name__}")
     if stated < 0:
         raise ValueError("expected an int of at least 0, as no length is below")
-    _require(check, _is_sized)
     words, compare, sign = _COMPARISONS[_LENGTHS[name]]
+    message = f"must have a length of {words} {stated}"
     source = f"len({{value}}) {sign} {{operand}}"
-    return Rule(
-        name, f"must have a length of {words} {stated}", lambda value: compare(len(value), stated), source, stated
-    )
+    rule = Rule(name, message, lambda value: compare(len(value), stated), source, stated)
+    return _applied(rule, check, (Sized,))
 
 
 def _comparison(name: str, stated: Any, check: TypeCheck) -> Rule:
     if not _is_orderly(stated):
         raise TypeError(f"expected a value that others can be compared with, got {type(stated).__name__}")
-    is_number = isinstance(stated, Real | Decimal)
-    _require(check, lambda cls: (is_number and issubclass(cls, Real | Decimal)) or check.accepts(stated))
     words, compare, sign = _COMPARISONS[name]
     message = f"must be {words} {reprlib.repr(stated)}"
-    return Rule(name, message, lambda value: compare(value, stated), f"{{value}} {sign} {{operand}}", stated)
+    rule = Rule(name, message, lambda value: compare(value, stated), f"{{value}} {sign} {{operand}}", stated)
+    return _applied(rule, check, tuple(cls for cls in check.classes if _is_like(stated, cls, check)))
+
+
+def _is_like(bound: Any, cls: type, check: TypeCheck) -> bool:
+    """Tell whether instances of one of a type's classes are to be compared with a bound: numbers, or its own kind."""
+    if isinstance(bound, Real | Decimal) and issubclass(cls, Real | Decimal):
+        return True
+    return check.accepts(bound) and (isinstance(bound, cls) or issubclass(cls, type(bound)))
 
 
 def _is_orderly(value: Any) -> bool:

@@ -339,6 +339,31 @@ class ColumnsContract(ModelMixin):
                 for part in ("Spelt", "name", wrong, right):
                     self.assertIn(part, texts[0])
 
+    async def test_flags_are_true_or_false(self) -> None:
+        """M11: what is neither is refused, as text would be true; `None` says nothing."""
+
+        @dataclass
+        class Other:
+            id: int = field(metadata={"pk": True})
+
+        flags = ("pk", "auto", "index", "unique_index", "one_to_one", "timezone")
+        for key in flags:
+            for wrong in ("yes", "False", 1, 0, []):
+                metadata = {"fk": (Other, "id"), "unique_index": True, key: wrong}
+                model = dataclasses.make_dataclass(
+                    "Odd", [("id", int, field(metadata={"pk": True})), ("it", int, field(metadata=metadata))]
+                )
+                with self.subTest(key=key, wrong=wrong):
+                    error = await self.refusal(model)
+                    self.assert_names(error, "Odd", "it", f"{key} is True or False, not {type(wrong).__name__}")
+
+        @dataclass
+        class Thing:
+            id: int = field(metadata={"pk": True})
+            it: int = field(default=0, metadata=dict.fromkeys(flags))
+
+        await self.table(Thing, [Thing(1)])
+
     async def test_foreign_metadata_is_left_alone(self) -> None:
         """M11: keys of other libraries, and keys that are no text, warn of nothing."""
 

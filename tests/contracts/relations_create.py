@@ -18,6 +18,7 @@ from mini_orm import (
     QueryError,
     RelatedResult,
     RelationError,
+    RelationSpec,
     TransactionError,
     UniqueViolation,
 )
@@ -260,6 +261,101 @@ class CreateContract(Relations):
         await self.created(Author("Ann"), forms=[Form("good"), form])
         self.assertEqual(form.author_id, 1)
 
+    async def test_what_model_validate_changes(self) -> None:
+        """L2 V4: it is stored, of whatever is inserted, as `insert` does; what is only linked is not checked."""
+
+        class Neat(ValidatedModel):
+            def model_validate(self) -> None:
+                self.name = self.name.strip()
+
+        @dataclass
+        class House(Neat):
+            name: str = ""
+            id: int | None = auto_key()
+
+        @dataclass
+        class Owner(Neat):
+            name: str = ""
+            house_id: int | None = refers(House)
+            id: int | None = auto_key()
+
+        @dataclass
+        class Pet(Neat):
+            name: str = ""
+            code: str | None = field(default=None, metadata={"pk": True})
+            owner_id: int | None = refers(Owner)
+
+            def model_validate(self) -> None:
+                super().model_validate()
+                self.code = self.name.upper()
+
+        @dataclass
+        class Toy(Neat):
+            name: str = ""
+            id: int | None = auto_key()
+
+        @dataclass
+        class PetToy:
+            pet_code: str = pk(fk=(Pet, "code"))
+            toy_id: int = pk(fk=(Toy, "id"))
+
+        await self.create_tables(House, Owner, Pet, Toy, PetToy)
+        there = await maybe_await(self.repo(Toy).insert(Toy("ball")))
+        owner, house, toys = Owner(), House(), [there, Toy(), Toy()]
+        pet, other = Pet("rex"), Pet("kim")
+        for obj in (owner, house, pet, *toys):
+            obj.name = f" {obj.name or type(obj).__name__} "
+        await self.created(owner, house=house, pets=[(pet, {"toys": toys}), other])
+        self.assertEqual((owner.name, house.name, pet.name, toys[1].name), ("Owner", "House", "rex", "Toy"))
+        self.assertEqual(there.name, " ball ")
+        for obj in (owner, house, other, *toys[1:]):
+            key = obj.code if obj is other else obj.id
+            self.assertEqual(await maybe_await(self.repo(type(obj)).get(key)), obj)
+        found = await maybe_await(self.repo(Pet).get_related("REX", include="toys"))
+        self.assertEqual(found, RelatedResult(pet, {"toys": [Toy("ball", 1), *toys[1:]]}))
+
+    async def test_validated_links(self) -> None:
+        """L2 V4: a link is checked as an object is, with its keys, and what that changes is stored."""
+        made: list[tuple[Any, ...]] = []
+
+        @dataclass
+        class Player(ValidatedModel):
+            name: str
+            id: int | None = auto_key()
+            __relations__: ClassVar[Any] = {
+                "rivals": {"model": "Player", "through": "Game", "local_key": "home_id", "remote_key": "guest_id"}
+            }
+
+        @dataclass
+        class Game(ValidatedModel):
+            home_id: int = pk(fk=(Player, "id"), related_name="home_games", ge=1)
+            guest_id: int = pk(fk=(Player, "id"), related_name="guest_games", ge=1)
+            place: str = field(default=" here ", metadata={"max_len": 6})
+
+            def model_validate(self) -> None:
+                made.append((self.home_id, self.guest_id, self.place))
+                self.place = self.place.strip()
+                if self.home_id == self.guest_id or self.guest_id == 99:
+                    raise ValueError("refused by Game")
+
+        await self.create_tables(Player, Game)
+        ann, bob, eve = await self.created(Player("Ann")), Player("Bob"), Player("Eve")
+        await self.created(eve, rivals=[ann, bob])
+        games = self.rows("SELECT home_id, guest_id, place FROM game ORDER BY guest_id")
+        self.assertEqual(games, [(eve.id, ann.id, "here"), (eve.id, bob.id, "here")])
+        self.assertLessEqual({(eve.id, ann.id, " here "), (eve.id, bob.id, " here ")}, set(made))
+        seen = await self.trace()
+        text = "^Game: refused by Game$"
+        for obj, rivals in ((Player("Dan", 9), [Player("", 9)]), (Player("Dan", 9), [ann, Player("", 99)])):
+            with self.assertRaisesRegex(mini_orm.ValidationError, text):
+                await self.created(obj, rivals=rivals)
+        self.assertEqual(seen, [])
+        new = Player("Dan")
+        with self.assertRaisesRegex(mini_orm.ValidationError, text):
+            await self.created(new, rivals=[Player("Kim"), ann, Player("", 99)])
+        self.assertIsNone(new.id)
+        self.assertEqual(self.counts(), {"player": 3, "game": 2})
+
 
 class CreateKeysContract(Relations):
     """Which values foreign keys get."""
@@ -296,6 +392,25 @@ class CreateKeysContract(Relations):
         )
         await self.created(Guest("i"), rooms=[room])
         self.assertEqual(self.counts()["stay"], 3)
+
+    async def test_composite_keys_that_overlap(self) -> None:
+        """L2: two relations may set one field, to one value."""
+        for cls in (Author2, Team2, Move):
+            await self.create_tables(cls)
+        author, team = Author2(5, 1), Team2(5, 2)
+        await self.stored(author, team, Team2(6, 2))
+        move = Move()
+        await self.created(move, author=author, team=team)
+        self.assertEqual(move, Move(5, 1, 2, 1))
+        child = Move()
+        await self.created(Author2(6, 3), moves=[(child, {"team": Team2(6, 2)})])
+        self.assertEqual(child, Move(6, 3, 2, 2))
+        self.assertEqual(await maybe_await(self.repo(Move).list(order_by="id")), [move, child])
+        seen = await self.trace()
+        for relations in ({"author": author, "team": Team2(6, 2)}, {"team": Team2(6, 2), "author": author}):
+            with self.assertRaisesRegex(RelationError, r"^create: two relations set Move\.tenant to different values"):
+                await self.created(Move(), **relations)
+        self.assertEqual(seen, [])
 
     async def test_an_enum_on_one_side(self) -> None:
         """L2 T10: each side gets what its own field is."""
@@ -436,13 +551,45 @@ class CreateKeysContract(Relations):
         rows = self.rows("SELECT film_id, actor_id, state, computed, id FROM role")
         self.assertEqual(rows, [(1, 1, "new", "x", 1), (1, 2, "new", "x", 2)])
         seen = await self.trace()
-        text = "'crew' needs more than two keys: Job.what has no default; insert objects of Job"
+        text = "^the relation 'crew' of Film needs more than two keys: Job.what has no default; insert objects of Job"
         with self.assertRaisesRegex(RelationError, text):
             await self.created(Film(), crew=[Actor()])
         with self.assertRaisesRegex(RelationError, text):
             await maybe_await(self.repo(Film).link(Film(1), "crew", [Actor(1)]))
         self.assertEqual(seen, [])
         self.assertEqual(await maybe_await(self.repo(Film).unlink(Film(1), "crew", [Actor(1)])), 0)
+
+
+@dataclass
+class Author2:
+    """A key that has a part in common with others."""
+
+    tenant: int = pk()
+    number: int = pk()
+
+
+@dataclass
+class Team2:
+    tenant: int = pk()
+    number: int = pk()
+
+
+@dataclass
+class Move:
+    tenant: int | None = None
+    author_number: int | None = None
+    team_number: int | None = None
+    id: int | None = auto_key()
+
+    __relations__: ClassVar[Any] = {
+        "author": RelationSpec("author", Author2, ("tenant", "author_number"), ("tenant", "number")),
+        "team": RelationSpec("team", Team2, ("tenant", "team_number"), ("tenant", "number")),
+    }
+
+
+Author2.__relations__ = {  # type: ignore[attr-defined]  # as a class that stands after it would be declared
+    "moves": RelationSpec("moves", Move, ("tenant", "number"), ("tenant", "author_number"), many=True)
+}
 
 
 @dataclass
@@ -637,12 +784,15 @@ class CreateErrorsContract(Relations):
         for value in ([Post("a")], None, [], SECRET):
             await self.refused(Author("a"), {"post": value}, RelationError, text)
         await self.refused(Post("a"), {"author": (Author("a"), {"post": None})}, RelationError, text)
-        for name, error in ((None, TypeError), ("", TypeError), (3, TypeError), ("posts.comments", RelationError)):
-            await self.refused(Author("a"), {name: []}, error, "relation")
+        for name, got in ((None, "NoneType"), (3, "int"), ("", "an empty one")):
+            text = f"^a relation of Author is named by text that is not empty, got {got}$"
+            await self.refused(Author("a"), {name: []}, TypeError, text)
+        text = r"^Unknown relation 'posts\.comments' of Author"
+        await self.refused(Author("a"), {"posts.comments": []}, RelationError, text)
 
     async def test_what_is_no_sequence(self) -> None:
         """L2: many are given as a list or a tuple."""
-        text = r"^the relation 'posts' expects a sequence \(a list or a tuple\) of Post, got "
+        text = r"^the relation 'posts' of Author expects a sequence \(a list or a tuple\) of Post, got "
         one = Post(SECRET)
         values = (one, SECRET, {"a": one}, {1}, iter([one]), (one for one in [one]), 3, Post, b"x")
         for value in values:
@@ -650,7 +800,7 @@ class CreateErrorsContract(Relations):
             with self.subTest(value=type(value)), self.assertRaisesRegex(TypeError, text):
                 await maybe_await(self.repo(Author).create(Author("a"), relations={"posts": value}))
             self.assertEqual(seen, [])
-        await self.refused(Post("a"), {"tags": Tag("t")}, TypeError, "'tags' expects a sequence")
+        await self.refused(Post("a"), {"tags": Tag("t")}, TypeError, "'tags' of Post expects a sequence")
 
     async def test_objects_of_another_class(self) -> None:
         """L2: exactly the relation's model: no subclass, no class, no mapping, no `None`."""
@@ -668,11 +818,14 @@ class CreateErrorsContract(Relations):
             (SECRET, "str"),
             ([Post("a")], "list"),
         ):
-            text = f"^the relation 'posts' expects Post, got {got}$"
+            text = f"^the relation 'posts' of Author expects Post, got {got}$"
             await self.refused(Author("a"), {"posts": [Post("a"), value]}, TypeError, text)
         for value, got in ((Post("a"), "Post"), ([Author("a")], "list"), (3, "int"), ([], "list"), ("", "str")):
-            await self.refused(Post("a"), {"author": value}, TypeError, f"'author' expects Author, got {got}$")
-            await self.refused(Author("a"), {"profile": value}, TypeError, f"'profile' expects Profile, got {got}$")
+            for obj, name, text in (
+                (Post("a"), "author", "'author' of Post expects Author"),
+                (Author("a"), "profile", "'profile' of Author expects Profile"),
+            ):
+                await self.refused(obj, {name: value}, TypeError, f"^the relation {text}, got {got}$")
         made = dataclass(type("Post", (), {"__annotations__": {"title": str}, "title": "x"}))
         text = "expects Post, got an object of another class Post"
         await self.refused(Author("a"), {"posts": [made()]}, TypeError, text)
@@ -682,7 +835,7 @@ class CreateErrorsContract(Relations):
     async def test_pairs(self) -> None:
         """L2: a pair is an object and a mapping of its relations."""
         post = Post("a")
-        text = "^the relation 'posts' expects Post, or a pair of one and its relations; got a tuple of "
+        text = "^the relation 'posts' of Author expects Post, or a pair of one and its relations; got a tuple of "
         for wrong, size in (((post,), 1), ((post, {}, {}), 3), ((), 0)):
             await self.refused(Author("a"), {"posts": [wrong]}, TypeError, f"{text}{size}")
         for given, got in (([], "list"), (None, "NoneType"), ("tags", "str"), (post, "Post")):

@@ -6,9 +6,10 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from mini_orm import CodecError, ForeignKeyViolation, QueryError, RelationError, TransactionError
+from mini_orm import CodecError, ForeignKeyViolation, QueryError, RelationError, TransactionError, ValidationError
+from mini_orm.validation import ValidatedModel
 from tests.backends import maybe_await
-from tests.contracts.crud import auto_key
+from tests.contracts.crud import auto_key, pk
 from tests.contracts.relations import (
     Author,
     Follow,
@@ -109,20 +110,20 @@ class LinksContract(Relations):
         new, tag = Post("new"), self.tags[0]
         wrong: tuple[tuple[Any, Any, Any, type[Exception], str], ...] = (
             (self.post, "tag", [], RelationError, "Unknown relation 'tag' of Post; did you mean 'tags'"),
-            (self.post, "", [], TypeError, "named by text"),
-            (self.post, None, [], TypeError, "named by text"),
+            (self.post, "", [], TypeError, "a relation of Post is named by text"),
+            (self.post, None, [], TypeError, "a relation of Post is named by text"),
             (self.post, "author", [Author("a")], RelationError, "'author' of Post is belongs_to; .* many_to_many"),
             (self.post, "comments", [], RelationError, "'comments' of Post is has_many"),
             (Author("a", id=1), "profile", [Profile()], RelationError, "'profile' of Author is has_one"),
-            (self.post, "tags", tag, TypeError, "'tags' expects a sequence .* of Tag, got Tag"),
+            (self.post, "tags", tag, TypeError, "'tags' of Post expects a sequence .* of Tag, got Tag"),
             (self.post, "tags", {1}, TypeError, "expects a sequence"),
             (self.post, "tags", "rg", TypeError, "expects a sequence"),
             (self.post, "tags", None, TypeError, "expects a sequence"),
             (self.post, "tags", iter([tag]), TypeError, "expects a sequence"),
-            (self.post, "tags", [tag, 1], TypeError, "'tags' expects Tag, got int"),
-            (self.post, "tags", [tag, self.post], TypeError, "'tags' expects Tag, got Post"),
-            (self.post, "tags", [Tag], TypeError, "'tags' expects Tag, got the class Tag"),
-            (self.post, "tags", [(tag, {})], TypeError, "'tags' expects Tag, got tuple"),
+            (self.post, "tags", [tag, 1], TypeError, "'tags' of Post expects Tag, got int"),
+            (self.post, "tags", [tag, self.post], TypeError, "'tags' of Post expects Tag, got Post"),
+            (self.post, "tags", [Tag], TypeError, "'tags' of Post expects Tag, got the class Tag"),
+            (self.post, "tags", [(tag, {})], TypeError, "'tags' of Post expects Tag, got tuple"),
             (self.post, "tags", [tag, Tag("new")], QueryError, r"the key Tag\.id is None; insert the object first"),
             (new, "tags", [tag], QueryError, r"the key Post\.id is None; insert the object first"),
             (new, "tags", [], QueryError, r"the key Post\.id is None"),
@@ -139,6 +140,38 @@ class LinksContract(Relations):
             await self.link(self.post, "tags", [Tag("t", bad)])
         with self.assertRaisesRegex(QueryError, r"PostTag\.post_id"):
             await self.unlink(Post("p", id=bad), "tags", [tag])
+        self.assertEqual(seen, [])
+
+    async def test_validated_links(self) -> None:
+        """L8 V4: a link is checked as an object is, before any SQL, and what that changes is stored."""
+
+        @dataclass
+        class Film:
+            id: int | None = auto_key()
+
+        @dataclass
+        class Actor:
+            id: int | None = auto_key()
+
+        @dataclass
+        class Role(ValidatedModel):
+            film_id: int = pk(fk=(Film, "id"))
+            actor_id: int = pk(fk=(Actor, "id"), lt=3)
+            name: str = field(default="?", metadata={"non_empty": True})
+            code: str = ""
+
+            def model_validate(self) -> None:
+                self.code = f"{self.film_id}/{self.actor_id}"
+
+        await self.create_tables(Film, Actor, Role)
+        actors = [Actor(), Actor(), Actor()]
+        await self.stored(Film(), *actors)
+        self.assertEqual(await self.link(Film(1), "actors", actors[:2]), 2)
+        self.assertEqual(await self.link(actors[0], "films", [Film(1)]), 0)
+        self.assertEqual(self.rows("SELECT code, name FROM role ORDER BY code"), [("1/1", "?"), ("1/2", "?")])
+        seen = await self.trace()
+        with self.assertRaisesRegex(ValidationError, "^Role: actor_id: must be less than 3$"):
+            await self.link(Film(1), "actors", actors)
         self.assertEqual(seen, [])
 
     async def test_objects_that_are_not_there(self) -> None:

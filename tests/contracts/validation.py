@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import InitVar, dataclass, field
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from mini_orm import C, CodecError, Database, ModelError, Repository, ValidationError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 else:
     Case = object
 
+NOON = datetime(2024, 1, 1, 12)
 #: What is made while rows are read, by `Watchful`.
 made: list[Any] = []
 
@@ -212,6 +214,88 @@ class WritingContract(Validated):
         for call in (lambda: self.repo(Broken).list(), lambda: self.repo(Broken).get(1)):
             with self.assertRaisesRegex(ModelError, "Broken.name.*pattern"):
                 await maybe_await(call())
+
+    async def test_bounds_with_nothing_between(self) -> None:
+        """V3: bounds that leave no value, or can't be compared, are a mistake; those that leave one are none."""
+        for bounds, said in (
+            ({"gt": 3, "lt": 3}, "nothing lies between gt and lt"),
+            ({"gt": 3, "le": 3}, "nothing lies between gt and le"),
+            ({"ge": 3, "lt": 3.0}, "nothing lies between ge and lt"),
+            ({"min": 3, "lt": 3}, "nothing lies between min and lt"),
+            ({"gt": 3, "max": 3}, "nothing lies between gt and max"),
+            ({"gt": 4, "lt": 3}, "gt is above lt"),
+            ({"ge": NOON, "le": NOON.replace(tzinfo=UTC)}, "ge and le can't be compared with each other"),
+        ):
+
+            @dataclass
+            class Bounded(ValidatedModel):
+                size: int | float | datetime = field(metadata={"codec": "json", **bounds})
+                id: int | None = auto_key()
+
+            with self.subTest(bounds=bounds), self.assertRaisesRegex(ModelError, f"^Bounded.size: .*{said}"):
+                await maybe_await(self.repo(Bounded).list())
+
+        @dataclass
+        class Exact(ValidatedModel):
+            size: int = field(metadata={"ge": 3, "min": 3, "le": 3, "max": 3})
+            text: str = field(default="ab", metadata={"min_len": 2, "max_len": 2})
+            id: int | None = auto_key()
+
+        repo = await self.table(Exact, [Exact(3)])
+        self.assertEqual(await maybe_await(repo.get(1)), Exact(3, "ab", 1))
+
+    async def test_rules_of_unions(self) -> None:
+        """V3: a rule is for the values of a union that it can be asked of; one that is for none is a mistake."""
+
+        @dataclass
+        class Mixed(ValidatedModel):
+            code: int | str | None = field(metadata={"codec": "json", "min_len": 2, "pattern": "[a-z]*", "ge": 10})
+            many: int | list[int] = field(default=0, metadata={"codec": "json", "non_empty": True, "max_len": 1})
+            id: int | None = auto_key()
+
+        right = [Mixed("ab"), Mixed(10), Mixed(None), Mixed("ab", [1])]
+        repo = await self.table(Mixed, right)
+        self.assertEqual(await maybe_await(repo.list(order_by="id")), right)
+        for values, broken in (
+            (("a",), ["min_len"]),
+            (("A",), ["pattern", "min_len"]),
+            ((9,), ["ge"]),
+            ((10, []), ["non_empty"]),
+            ((10, [1, 2]), ["max_len"]),
+        ):
+            with self.subTest(values=values), self.assertRaises(ValidationError) as caught:
+                Mixed(*values)
+            self.assertEqual([failure.rule for failure in caught.exception.errors], broken)
+
+        @dataclass
+        class Nothing(ValidatedModel):
+            code: int | float | None = field(metadata={"codec": "json", "min_len": 2})
+            id: int | None = auto_key()
+
+        with self.assertRaisesRegex(ModelError, r"^Nothing.code: .*'min_len': it does not apply to int \| float"):
+            await maybe_await(self.repo(Nothing).list())
+
+    async def test_naive_and_aware_bounds(self) -> None:
+        """V3: a value that can't be compared with a bound for its time zone, or for want of one, is told so."""
+
+        @dataclass
+        class Meeting(ValidatedModel):
+            begins: datetime = field(metadata={"ge": NOON})
+            ends: datetime = field(metadata={"timezone": True, "gt": NOON.replace(tzinfo=UTC)})
+            daily: time = field(default=time(13), metadata={"le": time(14)})
+            id: int | None = auto_key()
+
+        later = NOON.replace(hour=13)
+        repo = await self.table(Meeting, [Meeting(later, later.replace(tzinfo=UTC))])
+        meeting = await maybe_await(repo.get(1))
+        meeting.begins, meeting.ends, meeting.daily = later.replace(tzinfo=UTC), later, time(13, tzinfo=UTC)
+        error = await self.refusal(lambda: repo.update(meeting))
+        naive, aware = "a naive value can't be compared with an aware bound", "an aware value .* a naive bound"
+        for failure, said in zip(error.errors, (aware, naive, aware), strict=True):
+            self.assertRegex(failure.message, f"^must be .*; {said}$")
+        meeting.begins = NOON.replace(hour=11)
+        error = await self.refusal(lambda: repo.update(meeting))
+        self.assertNotIn("compared", error.errors[0].message)
 
 
 class ReadingContract(Validated):

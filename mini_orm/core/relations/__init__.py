@@ -3,14 +3,18 @@
 Rules of this file:
 - A foreign key with a model makes a relation on both sides. The parent's side is found in every model that was read
   (by a repository, `register`, `apply_schema`, …) and in the parent's own module.
+- A `related_name` is the model's that states it: a subclass that inherits the foreign key gets its own default name.
 - What is declared wins: over an inferred relation of that name, and over one that says the same by another name.
 - A class that was defined again (a notebook, a reload) replaces the earlier one, wherever that is referred to.
 - Classes are held weakly, here too. What was found is kept until another model is read, or a model that it leads to is
   gone or replaced.
+- A class of a function that has returned may be there until the garbage collector runs. Before it is held against
+  another one, that is done.
 """
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -62,7 +66,7 @@ def relation_of(cls: type, name: Any) -> Relation:
     """
     if not isinstance(name, str) or not name:
         shown = "an empty one" if isinstance(name, str) else type(name).__name__
-        raise TypeError(f"a relation is named by text that is not empty, got {shown}")
+        raise TypeError(f"a relation of {cls.__name__} is named by text that is not empty, got {shown}")
     meta = model_meta(cls)
     kept = _kept(meta)
     found = None if kept is None else kept.get(name)
@@ -81,7 +85,7 @@ def relation_of(cls: type, name: Any) -> Relation:
         advice = "it has none"
     shown = name if len(name) <= 60 else name[:60] + "…"
     raise RelationError(
-        f"Unknown relation {shown!r} of {cls.__name__}; {advice} (a model in another module is known once a "
+        f"Unknown relation {shown!r} of {cls.__name__}; {advice} (a model that nothing has used yet is known once a "
         "repository, register or apply_schema has seen it)"
     )
 
@@ -97,8 +101,17 @@ def _kept(meta: ModelMeta) -> Mapping[str, Relation] | None:
 def _read(cls: type, meta: ModelMeta) -> Mapping[str, Relation]:
     read_module(cls)
     while True:
-        found = _Found(models_read(), Reader(cls, meta).read())
+        found = _Found(models_read(), _read_once(cls, meta))
         if found.read == models_read():
             break  # else a target was read just now, and may refer back
     meta.relations["found"] = found
     return found.relations
+
+
+def _read_once(cls: type, meta: ModelMeta) -> Mapping[str, Relation]:
+    try:
+        return Reader(cls, meta).read()
+    except RelationError:
+        pass  # and with it go the frames that hold classes
+    gc.collect()
+    return Reader(cls, meta).read()

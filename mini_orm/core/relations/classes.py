@@ -48,6 +48,15 @@ def children_of(cls: type) -> Iterator[type]:
     yield from latest.values()
 
 
+def is_inherited(cls: type, name: str) -> bool:
+    """Whether a model has a field as a base states it that is a model, too."""
+    stated = cls.__dataclass_fields__[name]  # type: ignore[attr-defined]  # every dataclass has it
+    return any(
+        vars(base).get("__dataclass_fields__", {}).get(name) is stated and _readable(base) is not None
+        for base in cls.__mro__[1:]
+    )
+
+
 def read_module(cls: type) -> None:
     """Read the models with foreign keys that stand in the module of `cls`."""
     module = sys.modules.get(cls.__module__)

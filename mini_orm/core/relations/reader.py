@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ...errors import RelationError
+from ...errors import ModelError, RelationError
 from ..models import ColumnMeta, ModelMeta, known_models, model_meta
-from .classes import children_of, current, refers, target_of
+from .classes import children_of, current, is_inherited, refers, target_of
 from .specs import RELATION_TYPES, Relation, RelationSpec, RelationType, names_of
 
 _PARTS = ("model", "local_key", "foreign_key", "remote_key", "type", "through")
@@ -49,16 +50,20 @@ class Reader:
     def _add(self, relations: dict[str, Relation], relation: Relation, advice: str) -> None:
         other = relations.setdefault(relation.name, relation)
         if other is not relation:
-            keys = " and ".join(map(self._key, (other, relation)))
-            raise self._error(f"{keys} both make a relation {relation.name!r}; {advice}")
+            one, two = self._made_by(other), self._made_by(relation)
+            if one == two:
+                one, two = self._made_by(other, in_module=True), self._made_by(relation, in_module=True)
+            raise self._error(f"{one} and {two} both make a relation {relation.name!r}; {advice}")
 
-    def _key(self, relation: Relation) -> str:
+    def _made_by(self, relation: Relation, *, in_module: bool = False) -> str:
         """Name the foreign key, or the model between, that makes a relation."""
         if relation.link_ref is not None:
-            return relation.link.__name__
-        is_own = relation.kind is RelationType.BELONGS_TO
-        model, column = (self.cls, relation.local[0]) if is_own else (relation.target, relation.remote[0])
-        return f"{model.__name__}.{column.name}"
+            model, field = relation.link, ""
+        elif relation.kind is RelationType.BELONGS_TO:
+            model, field = self.cls, f".{relation.local[0].name}"
+        else:
+            model, field = relation.target, f".{relation.remote[0].name}"
+        return f"{model.__module__ + '.' if in_module else ''}{model.__qualname__}{field}"
 
     # --- inferred ---
 
@@ -79,8 +84,10 @@ class Reader:
                     continue
                 local = self._referred(model_meta(child), column, self.cls)
                 kind = RelationType.HAS_ONE if fk.one_to_one else RelationType.HAS_MANY
-                default = child.__name__.lower() if fk.one_to_one else plural(child.__name__.lower())
-                yield self._relation(fk.related_name or default, child, kind, (local,), (column,))
+                name = child.__name__.lower() if fk.one_to_one else plural(child.__name__.lower())
+                if fk.related_name and not is_inherited(child, column.name):
+                    name = fk.related_name
+                yield self._relation(name, child, kind, (local,), (column,))
 
     def _linked(self, children: list[type]) -> Iterator[Relation]:
         """Yield the many-to-many relations that models between make: two foreign keys, which are their key."""
@@ -199,8 +206,12 @@ class Reader:
         if isinstance(found, str):
             found = self._named(found)
         if not isinstance(found, type):
-            raise self._error(f"{name}: its model is a class, or the name of one that can be found")
+            shown = repr(given) if isinstance(given, str) else f"an object of {type(given).__name__}"
+            raise self._error(f"{name}: its model is a class, or the name of one that can be found, not {shown}")
         found = current(found)
+        if not dataclasses.is_dataclass(found):
+            message = f"{self.meta.name}: {name}: its model is a dataclass, and {found.__name__} is none"
+            raise ModelError(message, model=self.meta.name)
         model_meta(found)
         return found
 

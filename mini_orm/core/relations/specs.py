@@ -83,6 +83,9 @@ class Relation:
     link_local: tuple[ColumnMeta, ...] = ()
     link_remote: tuple[ColumnMeta, ...] = ()
 
+    def __str__(self) -> str:
+        return f"the relation {self.name!r} of {_alive(self.owner, self.name).__name__}"
+
     @property
     def is_many(self) -> bool:
         """Whether it leads to a list."""

@@ -1,8 +1,9 @@
 """Objects and their relations -> rows, in the order to insert them in: what `create` and `link` do before any SQL.
 
 Rules of this file:
-- What can be found wrong without the database is found here. Attributes are read here, and defaults of links made, as
-  none of the model's code runs inside the transaction.
+- What can be found wrong without the database is found here. Objects are checked and then read here, and defaults of
+  links made, as none of the model's code runs inside the transaction. But for a link that is checked: where the
+  database makes one of its keys, that is known inside only.
 - Objects that one path of relations leads to are one batch, whoever they belong to, and are inserted in bulk. Parents
   come before the objects that refer to them, links come last.
 - An object whose key is set stands for a row that is there, where it is a parent or the other side of a link. All
@@ -24,14 +25,15 @@ from ...errors import QueryError, RelationError
 from ...validation import validate
 from ..dialects import Dialect
 from ..models import ColumnMeta, model_meta
+from ..objects import build
 from ..query.compiler import Compiler, compiler_for
 from ..query.relating import encoded
 from ..query.tables import Table, table_for
 from ..relations import Relation, RelationType, relation_of
 from .related import models_of
 
-#: What is set on an object whose values come from elsewhere: the field, and where from.
-Sources = dict[str, tuple["Draft", ColumnMeta]]
+#: Where a value comes from: a column of another row.
+Source = tuple["Draft", ColumnMeta]
 
 
 class Draft:
@@ -44,7 +46,8 @@ class Draft:
         self.values = values
         self.is_new = is_new
         self.obj = obj
-        self.sources: Sources = {}
+        #: Where the values of fields come from that relations set: mostly from one row.
+        self.sources: dict[str, list[Source]] = {}
         #: Fields that refer to rows which are not inserted yet, and their places in the row.
         self.waiting: dict[str, int] = {}
         #: Encoded values, of all columns.
@@ -55,30 +58,33 @@ class Draft:
     def refer(self, own: Sequence[ColumnMeta], source: Draft, theirs: Sequence[ColumnMeta]) -> None:
         """Take the values of `own` from the columns `theirs` of another row."""
         for column, other in zip(own, theirs, strict=True):
-            if column.name in self.sources:
-                raise RelationError(f"create: two relations set {self.table.columns[column.name]}; give one of them")
-            self.sources[column.name] = (source, other)
+            self.sources.setdefault(column.name, []).append((source, other))
 
     def settle(self) -> None:
         """Take what is known of other rows, note what is not, and encode the rest.
 
         Raises:
-            RelationError: another row has nothing to refer to.
+            RelationError: another row has nothing to refer to, or two say different things of one field.
             CodecError: a value is not of its field's type.
             QueryError: a part of the key is `None` and the database does not make it.
         """
         for place, (name, column) in enumerate(self.table.columns.items()):
-            source = self.sources.get(name)
-            if source is None:
+            sources = self.sources.get(name)
+            if sources is None:
                 value = self.values[name]
                 if value is None and column.meta.pk and not column.meta.is_optional:
                     raise QueryError(f"create: the key {column} is None")
                 self.row.append(encoded(column, value))
-            elif source[0].will_have(source[1]):
+            elif any(source.will_have(other) for source, other in sources):
+                if len(sources) > 1:
+                    raise RelationError(f"create: two relations set {column}; give one of them")
                 self.waiting[name] = place
                 self.row.append(None)
             else:
-                self.row.append(self._received(name, *source))
+                first, *others = [self._received(name, *source) for source in sources]
+                if any(other != first for other in others):
+                    raise RelationError(f"create: two relations set {column} to different values")
+                self.row.append(first)
 
     def will_have(self, column: ColumnMeta) -> bool:
         """Whether a value is not known before the row is inserted."""
@@ -99,7 +105,20 @@ class Draft:
     def fill(self) -> None:
         """Take the keys of the rows that were inserted before."""
         for name, place in self.waiting.items():
-            self.row[place] = self._received(name, *self.sources[name])
+            self.row[place] = self._received(name, *self.sources[name][0])
+
+    def check(self, cls: type) -> None:
+        """Make the object that a row between would be, let it check itself, and take what that changed.
+
+        Raises:
+            ValidationError: it is not right.
+        """
+        obj = build(cls, self.table.meta, self.values)
+        validate(obj)
+        for place, (name, column) in enumerate(self.table.columns.items()):
+            if name not in self.sources:
+                self.values[name] = getattr(obj, name)
+                self.row[place] = encoded(column, self.values[name])
 
     def inserted(self, values: Mapping[str, Any]) -> None:
         """Take what the database filled in."""
@@ -130,6 +149,16 @@ class Links(Batch):
     """The rows of a link that a many-to-many relation asks for, if they are not there."""
 
     relation: Relation
+
+    def check(self, drafts: Iterable[Draft]) -> None:
+        """Let those of the rows check themselves whose model does so.
+
+        Raises:
+            ValidationError: one is not right.
+        """
+        if self.compiler.uses_validation:
+            for draft in drafts:
+                draft.check(self.relation.link)
 
 
 @dataclass(slots=True, eq=False)
@@ -199,7 +228,7 @@ def ends(verb: str, compiler: Compiler, cls: type, obj: Any, name: str, others: 
     relation = relation_of(cls, name)
     if relation.link_ref is None:
         raise RelationError(
-            f"{verb}: the relation {name!r} of {cls.__name__} is {relation.kind.value}; {verb} is for many_to_many, "
+            f"{verb}: {relation} is {relation.kind.value}; {verb} is for many_to_many, "
             "others are set by the foreign key of the object that has it"
         )
     for other in _listed(relation, others):
@@ -219,10 +248,12 @@ def links_of(found: Ends, dialect: Dialect) -> Links:
     Raises:
         RelationError: the link has a field without a default.
         CodecError: a key is not of its field's type.
+        ValidationError: the link checks itself, and is not right.
     """
     links = _links(found.relation, dialect, [(found.owner, other) for other in found.others])
     for draft in links.drafts:
         draft.settle()
+    links.check(links.drafts)
     return links
 
 
@@ -245,11 +276,12 @@ class _Planner:
                 batches.append(step)
             else:
                 steps.extend(reversed(list(self._expand(step))))
+        _check_all([draft for batch in batches if batch.compiler.uses_validation for draft in batch.drafts])
         for batch in batches:
             for draft in batch.drafts:
-                if draft.obj is not None and batch.compiler.uses_validation:
-                    validate(draft.obj)
                 draft.settle()
+            if isinstance(batch, Links):
+                batch.check(draft for draft in batch.drafts if not draft.waiting)
         return root, batches
 
     def _expand(self, group: _Group) -> Iterator[_Group | Batch]:
@@ -307,8 +339,21 @@ class _Planner:
 
 def _read(table: Table, obj: Any, *, is_new: bool = False) -> Draft:
     """Read an object; without a key it is new in any case."""
-    values = {name: getattr(obj, name) for name in table.columns}
+    values = _values(table, obj)
     return Draft(table, values, is_new=is_new or any(values[column.name] is None for column in table.meta.pk), obj=obj)
+
+
+def _values(table: Table, obj: Any) -> dict[str, Any]:
+    return {name: getattr(obj, name) for name in table.columns}
+
+
+def _check_all(drafts: Sequence[Draft]) -> None:
+    """Check the objects that are inserted, and read them again: that may have changed them, or one the other."""
+    given = [draft for draft in drafts if draft.obj is not None]
+    for draft in given:
+        validate(draft.obj)
+    for draft in given:
+        draft.values = _values(draft.table, draft.obj)
 
 
 def _links(relation: Relation, dialect: Dialect, ends: Iterable[tuple[Draft, Draft]]) -> Links:
@@ -344,7 +389,7 @@ def _defaults(relation: Relation, keys: set[str]) -> dict[str, Callable[[], Any]
             found[one.name] = partial(_same, one.default)
         else:
             raise RelationError(
-                f"the relation {relation.name!r} needs more than two keys: {meta.name}.{one.name} has no default; "
+                f"{relation} needs more than two keys: {meta.name}.{one.name} has no default; "
                 f"insert objects of {meta.name} in its place"
             )
     return found
@@ -365,7 +410,7 @@ def _check(relation: Relation, obj: Any) -> None:
         shown = f"the class {obj.__name__}" if isinstance(obj, type) else type(obj).__name__
         if type(obj).__name__ == target.__name__:
             shown = f"an object of another class {shown}"
-        raise TypeError(f"the relation {relation.name!r} expects {target.__name__}, got {shown}")
+        raise TypeError(f"{relation} expects {target.__name__}, got {shown}")
 
 
 def _listed(relation: Relation, value: Any) -> Sequence[Any]:
@@ -376,7 +421,7 @@ def _listed(relation: Relation, value: Any) -> Sequence[Any]:
     """
     if not isinstance(value, list | tuple):
         raise TypeError(
-            f"the relation {relation.name!r} expects a sequence (a list or a tuple) of {relation.target.__name__}, got "
+            f"{relation} expects a sequence (a list or a tuple) of {relation.target.__name__}, got "
             f"{type(value).__name__}"
         )
     return value
@@ -399,8 +444,8 @@ def _pair(relation: Relation, item: Any) -> tuple[Any, Mapping[Any, Any]]:
     if isinstance(item, tuple):
         if len(item) != 2:
             raise TypeError(
-                f"the relation {relation.name!r} expects {relation.target.__name__}, or a pair of one and its "
-                f"relations; got a tuple of {len(item)}"
+                f"{relation} expects {relation.target.__name__}, or a pair of one and its relations; got a tuple of "
+                f"{len(item)}"
             )
         item, given = item
         _check(relation, item)

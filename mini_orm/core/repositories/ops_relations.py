@@ -48,7 +48,10 @@ async def _insert(executor: Executor, batch: Batch) -> int:
     """Insert a batch, of links only those that are not there; return how many rows that were."""
     for draft in batch.drafts:
         draft.fill()
-    drafts = await _missing(executor, batch) if isinstance(batch, Links) else batch.drafts
+    drafts = batch.drafts
+    if isinstance(batch, Links):
+        drafts = await _missing(executor, batch)
+        batch.check(draft for draft in drafts if draft.waiting)
     rows = [draft.insertable() for draft in drafts]
     # Only a database that can't return a row asks for its key.
     objects = drafts if batch.compiler.dialect.supports_returning else [draft.stand_in() for draft in drafts]

@@ -43,7 +43,7 @@ def included(cls: type, include: Any) -> dict[str, Include]:
     """Read the names and paths of an `include`; each relation counts once.
 
     Raises:
-        TypeError: it is neither text nor an iterable of texts, or a name is empty.
+        TypeError: it is neither text nor an iterable of texts, or a name, also one in a path, is empty.
         RelationError: there is no relation of a name.
     """
     if isinstance(include, bytes | Mapping) or not isinstance(include, str | Iterable):
@@ -52,9 +52,14 @@ def included(cls: type, include: Any) -> dict[str, Include]:
     for path in (include,) if isinstance(include, str) else include:
         if not isinstance(path, str) or not path:
             shown = "an empty one" if isinstance(path, str) else type(path).__name__
-            raise TypeError(f"include names relations by text that is not empty, got {shown}")
+            raise TypeError(f"include names relations of {cls.__name__} by text that is not empty, got {shown}")
+        names = path.split(".")
+        if not all(names):
+            raise TypeError(
+                f"include of {cls.__name__}: {path[:60]!r} is no path; it is names with one dot between them"
+            )
         model, level = cls, found
-        for name in path.split("."):
+        for name in names:
             if name not in level:
                 relation = relation_of(model, name)
                 level[name] = Include(relation, relation.target)
