@@ -14,6 +14,7 @@ from .core.conditions import (
 )
 from .core.database.database import Database
 from .core.database.database_async import AsyncDatabase
+from .core.database.health import PoolStats
 from .core.database.pool import PoolConnector
 from .core.dialects import Dialect, MySQLDialect, PostgresDialect, SQLiteDialect
 from .core.models import IndexSpec
@@ -98,6 +99,7 @@ __all__ = [
     "OrderBy",
     "PoolConnector",
     "PoolError",
+    "PoolStats",
     "PoolTimeout",
     "PostgresDialect",
     "ProgrammingError",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import types
 from typing import Any, NamedTuple
 
 
@@ -261,15 +262,27 @@ def _combined(ours: type[DatabaseError], theirs: type[BaseException]) -> type[Da
 
 def _combine(ours: type[DatabaseError], theirs: type[BaseException]) -> type[DatabaseError]:
     # Named as ours, so that a traceback reads `mini_orm.errors.UniqueViolation`.
-    body = {
+    body: dict[str, Any] = {
         "__module__": ours.__module__,
         "__qualname__": ours.__qualname__,
         "__doc__": ours.__doc__,
         "__reduce__": _reduce_translated,
     }
+    body |= {name: _kept(name) for name in _hidden_attributes(theirs)}
     metaclass: Any = type(theirs)
     made: type[DatabaseError] = metaclass(ours.__name__, (ours, theirs), body)
     return made
+
+
+def _hidden_attributes(theirs: type[BaseException]) -> list[str]:
+    """Return the public attributes that the driver's class keeps in C: they are in no instance's `__dict__`."""
+    own = (base for base in theirs.__mro__ if base.__module__ != "builtins")
+    kinds = (types.MemberDescriptorType, types.GetSetDescriptorType)
+    return [name for base in own for name, value in vars(base).items() if name[0] != "_" and isinstance(value, kinds)]
+
+
+def _kept(name: str) -> property:
+    return property(lambda self: self.__dict__.get(name), doc=f"The driver's own `{name}`.")
 
 
 def translated(
@@ -288,6 +301,7 @@ def translated(
     cls = _combined(ours, type(exc))
     error = cls(*exc.args)
     error.args = exc.args
+    error.__dict__.update({name: getattr(exc, name) for name in _hidden_attributes(type(exc))})
     error.__dict__.update(exc.__dict__)
     error.__dict__.update({name: value for name, value in attributes.items() if value is not None})
     if sql is not None:

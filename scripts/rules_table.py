@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Write the table of rules and their tests into tests/README.md.
+"""Write two tables into tests/README.md: contracts by backend, and rules by test.
 
 Usage: python scripts/rules_table.py [--check]
 
 A test holds the rules that its docstring or its own name names (tests/rules.py lists them all). A rule without a
-test, or without one on each face, is a gap. `--check` writes nothing; it exits with 1 where the file is not current
-or there is a gap.
+test, or without one on each face, is a gap. So is a test of a contract that a backend does not run, where no
+capability says why. `--check` writes nothing; it exits with 1 where the file is not current or there is a gap.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import argparse
 import re
 import sys
 import unittest
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "tests" / "README.md"
-BEGIN = "<!-- rules: made by scripts/rules_table.py -->"
-END = "<!-- /rules -->"
+MADE_BY = "made by scripts/rules_table.py"
 FACES = ("sync", "async")
 
 
@@ -123,35 +122,100 @@ def table(found: Mapping[str, Entry], rules: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
+class Matrix:
+    """Which contract runs on which backend, and what keeps the rest from it."""
+
+    def __init__(self, tests: Iterable[unittest.TestCase]) -> None:
+        self.gaps: list[str] = []
+        self._bound: dict[type, dict[type, set[str]]] = {}
+        for test in tests:
+            case = type(test)
+            if "backend_class" in vars(case):
+                bound = self._bound.setdefault(case.__bases__[0], {})
+                bound.setdefault(case.backend_class, set()).add(test._testMethodName)  # type: ignore[attr-defined]
+        self._lacks: list[str] = []
+        self._chosen: Mapping[str, str] = {}
+
+    def table(
+        self, families: Mapping[str, Sequence[type]], reasons: Mapping[str, str], chosen: Mapping[str, str]
+    ) -> str:
+        """Write a table for each family of backends, and the reasons below.
+
+        Args:
+            reasons: why a backend lacks a capability.
+            chosen: why a contract is bound to some backends only, by its name.
+        """
+        self._chosen = chosen
+        reasons = {**reasons, **chosen}
+        parts = [part for name, backends in families.items() for part in self._family(name, backends)]
+        notes = [f"{number}. {_escaped(reasons.get(lack, '**unexplained**'))}" for number, lack in self._numbered()]
+        self.gaps += [f"{lack}: no reason in CAPABILITIES" for lack in self._lacks if lack not in reasons]
+        return "\n".join([*parts, "Why:", "", *notes])
+
+    def _family(self, name: str, backends: Sequence[type]) -> Iterator[str]:
+        shown = [backend for backend in backends if any(backend in bound for bound in self._bound.values())]
+        yield f"**{name}**\n"
+        yield f"| contract | {' | '.join(f'{one.name} ({one.face})' for one in shown)} |"  # type: ignore[attr-defined]
+        yield "|---|" + "---|" * len(shown)
+        for contract in sorted(self._bound, key=lambda one: (one.__module__, one.__qualname__)):
+            if any(backend in self._bound[contract] for backend in shown):
+                yield f"| {contract.__qualname__} | {' | '.join(self._cell(contract, one) for one in shown)} |"
+        yield ""
+
+    def _cell(self, contract: type, backend: type) -> str:
+        wanted = {name for name in dir(contract) if name.startswith("test") and callable(getattr(contract, name))}
+        missing = wanted - self._bound[contract].get(backend, set())
+        lacks: list[str] = []
+        for name in sorted(missing):
+            asked = (*getattr(contract, "requires", ()), *getattr(getattr(contract, name), "needs", ()))
+            found = [one for one in asked if not getattr(backend, one, False)]
+            if not found and contract.__qualname__ in self._chosen:
+                found = [contract.__qualname__]
+            if not found:
+                self.gaps.append(f"{contract.__qualname__}.{name} does not run on {backend.__qualname__}")
+            lacks += found
+        self._lacks += [lack for lack in dict.fromkeys(lacks) if lack not in self._lacks]
+        marks = ", ".join(str(self._lacks.index(lack) + 1) for lack in dict.fromkeys(lacks))
+        if not missing:
+            return str(len(wanted))
+        return f"never ({marks})" if missing == wanted else f"{len(wanted) - len(missing)} of {len(wanted)} ({marks})"
+
+    def _numbered(self) -> Iterator[tuple[int, str]]:
+        return iter(enumerate(self._lacks, start=1))
+
+
 def _escaped(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def filled(readme: str, made: str) -> str:
-    """Put a table between the markers.
+def filled(readme: str, name: str, made: str) -> str:
+    """Put a table between its markers.
 
     Raises:
         SystemExit: the markers are not there.
     """
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = f"<!-- {name}: {MADE_BY} -->", f"<!-- /{name} -->"
+    before, begin, rest = readme.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise SystemExit(f"{README.name} needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{made}\n\n{END}{after}"
+        raise SystemExit(f"{README.name} needs the lines {first!r} and {last!r}")
+    return f"{before}{first}\n\n{made}\n\n{last}{after}"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; return its exit code."""
-    parser = argparse.ArgumentParser(description="Write the table of rules and tests into tests/README.md.")
+    parser = argparse.ArgumentParser(description="Write the tables of contracts and rules into tests/README.md.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something is amiss")
     options = parser.parse_args(arguments)
     tests = load()
+    from tests.capabilities import CAPABILITIES, CHOSEN, FAMILIES
     from tests.rules import RULES
 
-    found = collect(tests, RULES)
+    found, matrix = collect(tests, RULES), Matrix(tests)
     current = README.read_text(encoding="utf-8")
-    wanted = filled(current, table(found, RULES))
-    gaps = [f"{rule}: {entry.gap}" for rule, entry in found.items() if entry.gap]
+    wanted = filled(current, "contracts", matrix.table(FAMILIES, CAPABILITIES, CHOSEN))
+    wanted = filled(wanted, "rules", table(found, RULES))
+    gaps = [*(f"{rule}: {entry.gap}" for rule, entry in found.items() if entry.gap), *matrix.gaps]
     if wanted != current and not options.check:
         README.write_text(wanted, encoding="utf-8")
         print(f"wrote {README.relative_to(ROOT)}")

@@ -84,12 +84,15 @@ RULES: dict[str, str] = {
     "X7": "a cancelled call is interrupted, rolled back and leaves a clean connection",
     "X8": "a session's transaction belongs to what is done through it, anywhere; it works before and after",
     "X9": "run_in_transaction tries again after a conflict, with a pause, and not otherwise",
+    "X10": "connect(url): the best installed package, a pool of its own, a connection at once, no password shown",
     # Pool
     "P1": "a pool that can't work is a ValueError when it is made",
     "P2": "connections open when needed, first come first served; timeouts and closing tell what they must",
     "P3": "a connection that comes back with an open transaction is rolled back, refused, left or closed, as told",
     "P4": "a connection that can't be rolled back is closed",
     "P5": "a session that was in the user's hands is reset, one that was not is left alone; async connects work",
+    "P6": "connections that are lost, too old or idle for too long are replaced; one loss tells of the others",
+    "P7": "pool.stats() tells what a pool does and did",
     # Schema
     "S1": "apply_schema returns what it ran, in the order of foreign keys, in one transaction, and can be repeated",
     "S2": "index names are deterministic, fit 63 bytes and differ; equal specs once; bad specs are refused",

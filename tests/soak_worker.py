@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mini_orm import AsyncRepository, C, F, LockTimeout, PoolConnector, PoolTimeout, Repository
 from tests.backends import maybe_await
+
+if TYPE_CHECKING:
+    from tests.soak_databases import Side
 
 
 @dataclass
@@ -68,17 +71,15 @@ class Progress:
 class Worker:
     """One thread or task: what it does, and the ledger of what has to be there after it."""
 
-    def __init__(
-        self, name: str, db: Any, pool: PoolConnector, seed: int, *, is_async: bool, awaits: bool = False
-    ) -> None:
+    def __init__(self, name: str, db: Any, pool: PoolConnector, seed: int, side: Side) -> None:
         self.name = name
         self.ledger: dict[int, Entry] = {}
         self.increments = 0
         self._db = db
         self._pool = pool
-        self._is_async = is_async
-        # Whether the pool's connections are awaited.
-        self._awaits = awaits
+        self._side = side
+        self._is_async = side.is_async
+        self._awaits = side.awaits
         self._random = random.Random(f"{seed} {name}")
         self._places = iter(range(10**9))
 
@@ -98,6 +99,7 @@ class Worker:
                 await asyncio.to_thread(drive, self.by_hand())  # it blocks, and others need the loop to give back
             else:
                 await kind()
+            self._side.look()
             progress.note(kind.__name__)
         await self.list()
 
@@ -176,16 +178,17 @@ class Worker:
 
     async def raw(self) -> None:
         total = sum(entry.value for entry in self.ledger.values())
+        sql = self._side.backend.sql
         row = await maybe_await(
-            self._db.fetchone("SELECT coalesce(sum(value), 0) AS total FROM entries WHERE worker = ?", [self.name])
+            self._db.fetchone(sql("SELECT coalesce(sum(value), 0) AS total FROM entries WHERE worker = ?"), [self.name])
         )
         self._check(row, {"total": total})
         if (entry := self._known()) is not None:
-            result = await maybe_await(self._db.execute("UPDATE entries SET value = 0 WHERE id = ?", [entry.id]))
+            result = await maybe_await(self._db.execute(sql("UPDATE entries SET value = 0 WHERE id = ?"), [entry.id]))
             self._check(result.rowcount, 1)
             self._keep(replace(entry, value=0))
         if self._random.random() < 0.2:
-            await maybe_await(self._db.execute("BEGIN IMMEDIATE"))  # which the pool undoes
+            await maybe_await(self._db.execute(self._side.backend.begin))  # which the pool undoes
 
     # --- transactions ---
 
@@ -273,29 +276,28 @@ class Worker:
                 yield conn
 
     async def _count_by_hand(self, conn: Any) -> int:
-        cursor = await maybe_await(conn.execute("SELECT count(*) FROM entries WHERE worker = ?", [self.name]))
-        (count,) = await maybe_await(cursor.fetchone())
-        await maybe_await(cursor.close())
-        return int(count)
+        row = await self._side.fetch(conn, "SELECT count(*) FROM entries WHERE worker = ?", self.name)
+        return int(row[0])
 
     async def _insert_by_hand(self, conn: Any, entry: Entry) -> None:
-        sql = "INSERT INTO entries (worker, place, value, text) VALUES (?, ?, ?, ?)"
-        cursor = await maybe_await(conn.execute(sql, [entry.worker, entry.place, entry.value, entry.text]))
-        entry.id = cursor.lastrowid
-        await maybe_await(cursor.close())
+        sql = "INSERT INTO entries (worker, place, value, text) VALUES (?, ?, ?, ?) RETURNING id"
+        row = await self._side.fetch(conn, sql, entry.worker, entry.place, entry.value, entry.text)
+        entry.id = int(row[0])
 
     async def by_hand(self) -> None:
         """Use the driver's connection, commit or leave a transaction open, or change the session."""
         entry, chance = self._new(), self._random.random()
         async with self._connection() as conn:
-            self._check(conn.in_transaction, False)
+            self._check(self._side.backend.in_transaction(conn), False)
+            await self._side.begin(conn)
             self._check(await self._count_by_hand(conn), len(self.ledger))
             if chance < 0.3:
-                await maybe_await(conn.execute("PRAGMA query_only = ON"))
+                await self._side.fetch(conn, self._side.disturb)
+                await self._side.commit(conn)
                 return
             await self._insert_by_hand(conn, entry)
             if chance < 0.7:
-                await maybe_await(conn.commit())
+                await self._side.commit(conn)
                 self._keep(entry)
 
     # --- cancellations ---
@@ -326,6 +328,7 @@ class Worker:
 
         async def use() -> None:
             async with self._connection() as conn:
+                await self._side.begin(conn)
                 await self._insert_by_hand(conn, self._new())
                 await asyncio.sleep(0)
 

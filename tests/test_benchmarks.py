@@ -5,22 +5,30 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+import psycopg
+
 from benchmarks import report, sql
+from benchmarks.contestants.postgres import connect
 from benchmarks.contestants.sqlite_raw import RawSqlite3
-from benchmarks.databases import Databases, SqliteFiles
-from benchmarks.operations import BY_NAME, OPERATIONS, Operation
+from benchmarks.databases import Databases, NotAvailable, SqliteFiles
+from benchmarks.databases_postgres import PostgresDatabases
+from benchmarks.operations import BY_NAME, OPERATIONS, Operation, measured_on
 from benchmarks.profiling import Samples, listing
 from benchmarks.rounds import ContestantFailed, RemoteContestant, Result, disagreeing, measure
 from benchmarks.worker import digest_of, made, turn
+from tests import servers
 from tests.benchmark_contestants import Fails, ForgetsAColumn, WrongCount
+from tests.servers.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Where workers find the contestants of these tests.
@@ -38,18 +46,28 @@ def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@contextlib.contextmanager
+def unnamed_server() -> Iterator[None]:
+    """Hide the server of this run."""
+    with mock.patch.dict(os.environ):
+        for variable, _ in servers.Postgres.variables.values():
+            os.environ.pop(variable, None)
+        yield
+
+
 class TheCommand(unittest.TestCase):
     """`python -m benchmarks.sql`, in processes of its own."""
 
-    def test_a_quick_run(self) -> None:
-        """Every operation is there with a ratio, and everybody's results are the same."""
+    def check_a_quick_run(self, database: str) -> None:
+        """See that every operation is there with a ratio, and that everybody's results are the same."""
         with tempfile.TemporaryDirectory(prefix="mini_orm_test_") as directory:
             path = Path(directory) / "run.json"
-            run = benchmark("--db", "sqlite", "--quick", "--json", str(path))
+            run = benchmark("--db", database, "--quick", "--json", str(path))
             self.assertEqual(run.returncode, 0, run.stderr)
             found = json.loads(path.read_text(encoding="utf-8"))
-        self.assertEqual(list(found["operations"]), [operation.name for operation in OPERATIONS])
-        for operation in OPERATIONS:
+        operations = measured_on(database)
+        self.assertEqual(list(found["operations"]), [operation.name for operation in operations])
+        for operation in operations:
             with self.subTest(operation=operation.name):
                 entry = found["operations"][operation.name]
                 self.assertEqual(entry["disagreeing"], [])
@@ -61,14 +79,61 @@ class TheCommand(unittest.TestCase):
         self.assertEqual(found["import"]["modules"], [])
         self.assertIn("`import mini_orm`", run.stdout)
 
+    def test_a_quick_run(self) -> None:
+        """On SQLite, which is always there."""
+        self.check_a_quick_run("sqlite")
+
+    @unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
+    def test_a_quick_run_on_postgres(self) -> None:
+        """On the server of this run."""
+        self.check_a_quick_run("postgres")
+
+    @unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
+    def test_nothing_is_left_on_the_server(self) -> None:
+        """Databases are dropped, also while somebody has them open."""
+        with PostgresDatabases(10) as databases:
+            address = databases.new()
+            still_open = connect(address)
+        self.addCleanup(still_open.close)
+        with self.assertRaisesRegex(psycopg.OperationalError, "does not exist"):
+            connect(address)
+
+    def test_a_server_of_its_own(self) -> None:
+        """Without variables a private server is started, and gone at the end; where none can be had, it says so."""
+        with unnamed_server():
+            try:
+                with PostgresDatabases(10) as databases:
+                    self.assertIsNotNone(servers.postgres())
+                    self.assertIn("PostgreSQL", databases.versions())
+                    contestant = made("benchmarks.contestants.postgres_psycopg:RawPsycopg", databases.new())
+                    self.assertEqual(len(contestant.stored("users")), 10)
+                    contestant.close()
+            except NotAvailable as exc:
+                self.assertIn("MINI_ORM_PG_HOST", str(exc))
+            self.assertIsNone(servers.postgres())
+
+    def test_no_server(self) -> None:
+        """A server that is named and not there is said in one line, and is the exit code."""
+        nobody = {"MINI_ORM_PG_HOST": "127.0.0.1", "MINI_ORM_PG_PORT": str(free_port())}
+        with mock.patch.dict(os.environ, nobody), contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(sql.main(["--db", "postgres", "--quick", "--only", "get"]), 1)
+        self.assertIn("can't be reached", said.getvalue())
+
     def test_arguments_that_make_no_sense(self) -> None:
         """They are refused before anything is measured; a table of a part is never written into the README."""
-        for arguments in (["--only", "nothing"], ["--rows", "0"], ["--db", "none"], ["--write-readme", "--quick"]):
+        for arguments in (
+            ["--only", "nothing"],
+            ["--rows", "0"],
+            ["--db", "none"],
+            ["--write-readme", "--quick"],
+            ["--db", "sqlite", "--only", "get_tasks"],
+            ["--db", "postgres", "--profile", "get_async"],
+        ):
             with self.subTest(arguments=arguments), contextlib.redirect_stderr(io.StringIO()) as said:
                 with self.assertRaises(SystemExit) as stopped:
                     sql.main(arguments)
                 self.assertEqual(stopped.exception.code, 2)
-                self.assertIn(arguments[0], said.getvalue())
+                self.assertIn(arguments[0], said.getvalue().partition("error:")[2])
 
 
 class Comparing(unittest.TestCase):
@@ -144,9 +209,9 @@ class Comparing(unittest.TestCase):
         self.assertNotRegex(out.getvalue(), r"`exists` .* differ")
         self.assertIn("results differ in: count", err.getvalue())
 
-    def test_every_turn_finds_the_same_rows(self) -> None:
-        """What an operation wrote is put back, so that the same round has the same digest again."""
-        contestant = made("benchmarks.contestants.sqlite_raw:RawSqlite3", self.databases.new())
+    def check_turns(self, where: str, address: str) -> None:
+        """See that what an operation wrote is put back, so that the same round has the same digest again."""
+        contestant = made(where, address)
         self.addCleanup(contestant.close)
         for operation in OPERATIONS:
             if operation.name in contestant.operations:
@@ -156,6 +221,17 @@ class Comparing(unittest.TestCase):
                     self.assertEqual(first, second)
                     after = [contestant.stored(table) for table in ("users", "contacts", "members")]
                     self.assertEqual(before, after)
+
+    def test_every_turn_finds_the_same_rows(self) -> None:
+        """Whatever it wrote before."""
+        self.check_turns("benchmarks.contestants.sqlite_raw:RawSqlite3", self.databases.new())
+
+    @unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
+    def test_every_turn_finds_the_same_rows_on_postgres(self) -> None:
+        """Whatever it wrote before, and keys go on from where they were."""
+        databases = self.enterContext(PostgresDatabases(50))
+        for where in ("postgres_psycopg:RawPsycopg", "postgres_mini_orm:MiniOrm"):
+            self.check_turns(f"benchmarks.contestants.{where}", databases.new())
 
 
 class Reporting(unittest.TestCase):

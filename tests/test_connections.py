@@ -15,6 +15,7 @@ from mini_orm import AsyncDatabase, AsyncRepository, Database, Repository, Trans
 from tests.backends import BACKENDS, Aiosqlite, InlineSqlite3, WorkerSqlite3, bind, bind_all
 from tests.contracts.connections import (
     AsyncConnectionContract,
+    AutocommitContract,
     BlockingDriverContract,
     CloseContract,
     InlineContract,
@@ -27,7 +28,7 @@ from tests.contracts.connections import (
 )
 from tests.contracts.transactions import LIMIT, Account
 
-bind_all(globals(), JoinedContract, ModeContract, SharingContract, CloseContract)
+bind_all(globals(), JoinedContract, ModeContract, AutocommitContract, SharingContract, CloseContract)
 
 for contract, backends in (
     (AsyncConnectionContract, [backend for backend in BACKENDS if backend.face == "async"]),

@@ -9,10 +9,16 @@ import sys
 import tempfile
 import textwrap
 import unittest
+from collections.abc import Iterable
 from pathlib import Path
+
+from tests import servers
+from tests.servers.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples" / "sql").glob("*.py"))
+#: Those that need a server say in their names which one.
+ON_POSTGRES = [path for path in EXAMPLES if "postgres" in path.stem]
 #: What stands above the output, which is indented, at the end of an example's docstring.
 MARK = "\nIt prints:\n\n"
 
@@ -23,23 +29,48 @@ def promised(path: Path) -> str:
     return textwrap.dedent(docstring.partition(MARK)[2]).rstrip()
 
 
+def run(path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run an example alone, in an empty directory, with warnings as errors."""
+    with tempfile.TemporaryDirectory(prefix="mini_orm_example_") as directory:
+        return subprocess.run(
+            [sys.executable, "-W", "error", str(path)],
+            cwd=directory,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **variables},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+        )
+
+
 class ExamplesTest(unittest.TestCase):
-    def test_every_example_prints_what_it_says(self) -> None:
-        """Each runs alone, in an empty directory, with warnings as errors, and keeps its promise."""
-        self.assertGreaterEqual(len(EXAMPLES), 2)
-        for path in EXAMPLES:
-            with self.subTest(path.name), tempfile.TemporaryDirectory(prefix="mini_orm_example_") as directory:
-                run = subprocess.run(
-                    [sys.executable, "-W", "error", str(path)],
-                    cwd=directory,
-                    env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
-                    capture_output=True,
-                    encoding="utf-8",
-                    timeout=120,
-                )
-                self.assertEqual((run.returncode, run.stderr), (0, ""))
+    def check(self, paths: Iterable[Path]) -> None:
+        """See that each example keeps its promise."""
+        for path in paths:
+            with self.subTest(path.name):
                 self.assertNotEqual(promised(path), "", "its docstring does not say what it prints")
-                self.assertEqual(run.stdout.rstrip(), promised(path))
+                done = run(path)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertEqual(done.stdout.rstrip(), promised(path))
+
+    def test_every_example_prints_what_it_says(self) -> None:
+        """Those that need no server."""
+        paths = [path for path in EXAMPLES if path not in ON_POSTGRES]
+        self.assertGreaterEqual(len(paths), 2)
+        self.check(paths)
+
+    @unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
+    def test_on_postgres(self) -> None:
+        """Those that need PostgreSQL."""
+        self.assertGreaterEqual(len(ON_POSTGRES), 2)
+        self.check(ON_POSTGRES)
+
+    def test_without_a_server(self) -> None:
+        """They say in one line what was wrong, and which variables name a server."""
+        for path in ON_POSTGRES:
+            with self.subTest(path.name):
+                done = run(path, MINI_ORM_PG_HOST="127.0.0.1", MINI_ORM_PG_PORT=str(free_port()))
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertRegex(done.stderr, r"\A[^\n]+MINI_ORM_PG_HOST[^\n]+\n\Z")
 
 
 if __name__ == "__main__":

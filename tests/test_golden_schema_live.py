@@ -177,7 +177,10 @@ class Writing(unittest.TestCase):
         [sql] = statements(Defaulted, live(SQLITE), SQLITE)
         self.assertEqual(sql, 'ALTER TABLE "old" ADD COLUMN "count" INTEGER NOT NULL DEFAULT 5')
         postgres = PostgresDialect()
-        [difference] = diff(model_meta(Defaulted), live(postgres), postgres, {})
+        [sql] = statements(Defaulted, live(postgres), postgres)
+        self.assertEqual(sql, 'ALTER TABLE "old" ADD COLUMN "count" BIGINT NOT NULL DEFAULT 5')
+        mysql = MySQLDialect()
+        [difference] = diff(model_meta(Defaulted), live(mysql), mysql, {})
         self.assertEqual((difference.severity, difference.name), ("conflict", "count"))
 
     def test_differences_are_values(self) -> None:

@@ -420,7 +420,7 @@ class PathProperties:
         directory = tempfile.TemporaryDirectory(prefix="mini_orm_test_")
         self.runner = asyncio.Runner()
         self.backend = self.backend_class(directory.name)
-        self.db: Any = self.runner.run(self.backend.open(path=":memory:"))
+        self.db: Any = self.runner.run(self.backend.open(**self.backend.scratch()))
         self.hub: Any = self.backend.hub(self.db)
         self.runner.run(self.prepare())
         cleanup: Callable[[Callable[[], Any]], Any] = self.addCleanup  # type: ignore[attr-defined]  # TestCase's

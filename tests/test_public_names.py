@@ -24,7 +24,7 @@ from mini_orm import (
 )
 
 GROUPS: dict[str, str] = {
-    "database": "Database AsyncDatabase PoolConnector Dialect SQLiteDialect PostgresDialect MySQLDialect",
+    "database": "Database AsyncDatabase PoolConnector PoolStats Dialect SQLiteDialect PostgresDialect MySQLDialect",
     "repositories": "Repository AsyncRepository UnifiedRepository AsyncUnifiedRepository Session AsyncSession",
     "queries": "C F Condition ConditionGroup NotCondition OrderBy WhereExpression WhereInput",
     "schema": "apply_schema apply_schema_async ensure_schema ensure_schema_async create_table_sql create_index_sql "

@@ -388,7 +388,7 @@ class QueryProperties:
         directory = tempfile.TemporaryDirectory(prefix="mini_orm_test_")
         self.runner = asyncio.Runner()
         backend = self.backend_class(directory.name)
-        self.db: Any = self.runner.run(backend.open(path=":memory:"))
+        self.db: Any = self.runner.run(backend.open(**backend.scratch()))
         self.repo: Any = backend.repository(self.db, Item)
         self.runner.run(self.prepare(backend))
         cleanup: Callable[[Callable[[], Any]], Any] = self.addCleanup  # type: ignore[attr-defined]  # TestCase's

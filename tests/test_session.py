@@ -52,7 +52,8 @@ class SessionCancellationContract(SessionTools):
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
         await self.create_tables(Account)
-        await self.db.execute("PRAGMA synchronous = OFF")
+        if self.backend.uses_file:
+            await self.db.execute("PRAGMA synchronous = OFF")
         self.look = self.outside()
         self.kept = self.session()  # one for all: had it kept anything, the next work would find it
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import sqlite3
 import tempfile
 import unittest
 from collections.abc import Callable
 
-from tests import soak
+from tests import servers, soak
 from tests.contracts.transactions import quiet_log
+from tests.soak_databases import DATABASES, SqliteDatabase
 
 
 class ShortSoak(unittest.TestCase):
@@ -19,12 +19,21 @@ class ShortSoak(unittest.TestCase):
 
     def test_both_drivers(self) -> None:
         """P2 P3 P5 X4 X7: a thousand operations on each driver of the async face, beside the sync one's."""
-        for driver in ("aiosqlite", "sqlite3"):
+        self.on_each_driver("sqlite")
+
+    def test_on_a_server(self) -> None:
+        """P2 P3 P5 X4 X7: the same on PostgreSQL."""
+        if servers.postgres() is None:
+            self.skipTest(servers.reason("postgres"))
+        self.on_each_driver("postgres")
+
+    def on_each_driver(self, db: str) -> None:
+        for driver in DATABASES[db].drivers:
             with self.subTest(driver=driver):
                 shown, progress = io.StringIO(), io.StringIO()
                 arguments = ["--operations", "1000", "--threads", "6", "--tasks", "14", "--pool", "4", "--seed", "7"]
                 with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(progress), quiet_log():
-                    code = soak.main([*arguments, "--driver", driver])
+                    code = soak.main([*arguments, "--db", db, "--driver", driver])
                 self.assertEqual(code, 0, shown.getvalue())
                 self.assertIn("1000 operations in", shown.getvalue())
                 self.assertIn("1000 of 1000 operations", progress.getvalue())
@@ -41,7 +50,7 @@ class ShortSoak(unittest.TestCase):
             "UPDATE shared SET value = value + 1": ("shared counter", nothing),
             "SELECT 1": ("left open", leave_one_open),
         }
-        options = soak.parser().parse_args(["--operations", "60", "--threads", "2", "--tasks", "2", "--pool", "2"])
+        options = soak.parsed(["--operations", "60", "--threads", "2", "--tasks", "2", "--pool", "2"])
         for sql, (problem, also) in tampering.items():
             with self.subTest(problem=problem), tempfile.TemporaryDirectory(prefix="mini_orm_test_") as directory:
                 problems = self.tampered(directory, options, sql, also)
@@ -55,12 +64,11 @@ class ShortSoak(unittest.TestCase):
         with quiet_log():
             run.run()
         self.assertEqual(run.problems, [])
-        with contextlib.closing(sqlite3.connect(run.path)) as conn, conn:
+        with contextlib.closing(run.database.raw()) as conn:
             conn.execute(sql)
         also(run)
         run.verify()
-        for connections in run.connections.values():
-            connections.close_all()
+        run.database.close()
         return run.problems
 
 
@@ -70,4 +78,5 @@ def nothing(_: soak.Soak) -> None:
 
 def leave_one_open(run: soak.Soak) -> None:
     """Open a connection that nobody closes."""
-    run.connections["tasks"].factory(run.path)
+    assert isinstance(run.database, SqliteDatabase)
+    run.database.connections["tasks"].factory(run.database.path)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import mini_orm
 from mini_orm import C, OrderBy
 from tests import strategies
-from tests.backends import BACKENDS, Backend, maybe_await
+from tests.backends import BACKENDS, Backend, maybe_await, where_there_is_a_server
 from tests.strategies import KINDS, Kind, ModelCase
 
 SETTINGS = settings(deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
@@ -48,7 +48,8 @@ class PropertyCase(unittest.TestCase):
         self.runner = asyncio.Runner()
         self.addCleanup(self.runner.close)
         self.backend = self.backend_class(directory.name)
-        self.db = self.run_async(self.backend.open(path=":memory:"))
+        self.addCleanup(self.backend.close)
+        self.db = self.run_async(self.backend.open(**self.backend.scratch()))
         self.addCleanup(lambda: self.run_async(self.close(self.db)))
 
     def run_async(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -307,7 +308,7 @@ class ModelsProperty(Mixin):
 
     async def keeps_model(self, case: ModelCase, objects: list[Any], changes: dict[str, Any]) -> None:
         before = dict(vars(case.model))
-        db = await self.backend.open(path=":memory:")
+        db = await self.backend.open(**self.backend.scratch())
         try:
             await self.create_table(db, case.model)
             await self.crud(case, self.backend.repository(db, case.model), objects, changes)
@@ -357,4 +358,5 @@ class ModelsProperty(Mixin):
 for _case in (ValuesProperty, ModelsProperty):
     for _backend in BACKENDS:
         _name = f"{_case.__name__}_{_backend.__name__}"
-        globals()[_name] = type(_name, (_case, PropertyCase), {"backend_class": _backend, "__module__": __name__})
+        _made = type(_name, (_case, PropertyCase), {"backend_class": _backend, "__module__": __name__})
+        globals()[_name] = where_there_is_a_server(_made, _backend)

@@ -10,8 +10,9 @@ Rules of this file:
 - `encode_all` is `encode` for a whole column of values of one exact type, where that is quicker; it returns `None`
   where a value needs a closer look, or is refused.
 - The form says what the driver gets: "native" its own Python type, "text", "int", "bytes", "utc" (a naive datetime
-  in UTC), "no nan" or "finite" (floats that the database keeps), "38,10" (a Decimal's digits where none are
-  declared). Which kind has which form is data of the dialect.
+  in UTC), "zoned" (an aware one, read as a naive one in UTC), "no nan" or "finite" (floats that the database keeps),
+  "38,10" (a Decimal's digits where none are declared), "uuid text" (text, read as what the driver makes of it),
+  "jsonb" (text of a database that writes numbers its own way). Which kind has which form is data of the dialect.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any, NoReturn
 
 from ..errors import CodecError
 from .columns import ColumnType
-from .json_values import Refused, json_text, load_json, plain_text, restored
+from .json_values import Refused, json_text, load_json, plain_text, restored, with_fractions
 from .models import ColumnMeta, ModelMeta
 
 Function = Callable[[Any], Any]
@@ -235,7 +236,15 @@ def _uuid_codec(kind: ColumnType, form: str) -> Codec:
             _refuse("UUID", value, "uuid.UUID(text) makes one of text" if isinstance(value, str) else "")
         return value if form == "native" else str(value)
 
-    return Codec(encode, encode, None if form == "native" else uuid.UUID)
+    decoders: dict[str, Function | None] = {"native": None, "uuid text": _to_uuid}
+    return Codec(encode, encode, decoders.get(form, uuid.UUID))
+
+
+def _to_uuid(value: Any) -> uuid.UUID:
+    if type(value) is uuid.UUID:
+        return value
+    # A driver's own subclass is to be a plain one, too.
+    return uuid.UUID(value) if isinstance(value, str) else uuid.UUID(int=value.int)
 
 
 # --- times -----------------------------------------------------------------------------------------------------
@@ -269,7 +278,7 @@ def _datetime_codec(kind: ColumnType, form: str) -> Codec:
         return value.replace(tzinfo=None) if form == "utc" else value
 
     if kind.timezone:
-        decoders: dict[str, Function] = {"text": _to_aware, "utc": _as_utc}
+        decoders: dict[str, Function] = {"text": _to_aware, "utc": _as_utc, "zoned": _as_utc}
         decode = decoders.get(form, _to_utc)
         return Codec(aware, aware, decode)
 
@@ -340,13 +349,15 @@ def _json_codec(kind: ColumnType, form: str) -> Codec:
     def encode(value: Any) -> str:
         if container is not None and not isinstance(value, container):
             _refuse(container.__name__, value)
-        return json_text(value)
+        text = json_text(value)
+        return with_fractions(text) if form == "jsonb" else text
 
+    is_text = form in ("text", "jsonb")
     if shape is None or shape.is_plain:
-        return Codec(encode, encode, load_json if form == "text" else None)
+        return Codec(encode, encode, load_json if is_text else None)
 
     def decode(value: Any) -> Any:
-        return restored(load_json(value) if form == "text" else value, shape)
+        return restored(load_json(value) if is_text else value, shape)
 
     return Codec(encode, encode, decode)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
 from .columns import JsonShape
 
 _MAX_DEPTH = 500
+# A text as a whole, or a number with an exponent.
+_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|(-?[\d.]+e\+\d+)')
 
 
 class Refused(Exception):
@@ -84,6 +88,18 @@ def json_text(value: Any) -> str:
         raise Refused("the JSON value is nested too deeply, or holds itself") from None
     except ValueError:
         raise Refused("the JSON value has an int of more digits than Python writes") from None
+
+
+def with_fractions(text: str) -> str:
+    """Write the large floats of JSON text with all their digits and a point.
+
+    A database that keeps numbers by value writes `1e+23` as an integer, which is read as another number.
+    """
+    return _EXPONENT.sub(_spelt_out, text) if "e+" in text else text
+
+
+def _spelt_out(found: re.Match[str]) -> str:
+    return found[0] if found[1] is None else f"{Decimal(found[1]):f}.0"
 
 
 def _is_whole(text: str) -> bool:

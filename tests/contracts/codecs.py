@@ -90,7 +90,8 @@ class EnumContract(ModelMixin):
         rows = [Odd(Day.LEAP, Switch.ON, Rate.TEN, Token.ONE), Odd(Day.NEW_YEAR, Switch.OFF, Rate.HALF, Token.ZERO)]
         repo = await self.table(Odd, rows)
         declared = await self.declared("odd")
-        self.assertEqual(list(declared.values()), ["DATE_TEXT", "BOOLEAN", "NUMERIC_TEXT", "UUID_TEXT", "INTEGER"])
+        kinds = ("date", "bool", "decimal", "uuid", "int")
+        self.assertEqual(list(declared.values()), [self.db.dialect.types[kind] for kind in kinds])
         self.assertEqual(await maybe_await(repo.list(order_by="id")), rows)
         for name, value in (
             ("day", Day.LEAP),
@@ -221,7 +222,7 @@ class JsonContract(ModelMixin):
     async def test_none_is_null(self) -> None:
         """T11: None is SQL NULL, in a column that takes it; inside it is JSON's null."""
         repo = await self.table(Document, [Document({"a": None}, maybe=None), Document({}, maybe={})])
-        raw = await maybe_await(self.db.fetchall("SELECT maybe FROM document ORDER BY id"))
+        raw = await maybe_await(self.db.fetchall("SELECT CAST(maybe AS TEXT) AS maybe FROM document ORDER BY id"))
         self.assertEqual([row["maybe"] for row in raw], [None, "{}"])
         self.assertEqual([row.id for row in await maybe_await(repo.list(where=C.is_null("maybe")))], [1])
         self.assertEqual((await maybe_await(repo.get(1))).body, {"a": None})
@@ -417,7 +418,8 @@ class CodecChoiceContract(ModelMixin):
             Chosen, [Chosen({"a": [1]}, 5, "5", [1], Level.HIGH), Chosen("x", 6, "", [], Level.LOW)]
         )
         declared = await self.declared("chosen")
-        self.assertEqual(list(declared.values())[:5], ["JSON_TEXT"] * 4 + ["INTEGER"])
+        types = self.db.dialect.types
+        self.assertEqual(list(declared.values())[:5], [*[types["json"]] * 4, types["int"]])
         rows = await maybe_await(repo.list(order_by="id"))
         self.assertEqual(rows[0], Chosen({"a": [1]}, 5, "5", [1], Level.HIGH, 1))
         self.assertEqual(rows[1], Chosen("x", 6, "", [], Level.LOW, 2))

@@ -18,7 +18,7 @@ from typing import Any
 
 import mini_orm
 from mini_orm import ClosedError, ConfigurationError, LockTimeout, MiniOrmError, TransactionError, UniqueViolation
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.transactions import LIMIT, Account, Tools, quiet_log
 
 
@@ -60,7 +60,7 @@ class JoinedContract(Tools):
         """Run each kind of operation on a connection that is in the user's transaction."""
         repo = self.repo(Account, db)
         await maybe_await(repo.insert(Account(owner="one")))
-        self.assertTrue(db.conn.in_transaction)
+        self.assertTrue(self.backend.in_transaction(db.conn))
         await maybe_await(repo.insert_many([Account(owner="two"), Account(owner="three")]))
         async with self.transaction(db) as tx:
             await maybe_await(self.repo(Account, tx).insert(Account(owner="block")))
@@ -72,39 +72,41 @@ class JoinedContract(Tools):
             await maybe_await(repo.insert_many([Account(owner="undone"), Account(owner="one")]))
         await maybe_await(repo.get_or_create(lookup={"owner": "four"}))
         await maybe_await(db.execute("INSERT INTO account (owner, balance) VALUES ('raw', 1)"))
-        self.assertTrue(db.conn.in_transaction, "the user's transaction was ended")
+        self.assertTrue(self.backend.in_transaction(db.conn), "the user's transaction was ended")
         self.assertEqual(self.owners(), [], "the user's transaction was committed")
 
     WRITTEN = ("block", "four", "one", "raw", "three", "two")
 
+    @needs("supports_implicit_begin")
     async def test_implicit_begin_before_wrapping(self) -> None:
         """X2: a connection given in mid-transaction (sqlite3's implicit BEGIN) is joined; the user ends it."""
         for finish, expected in (("rollback", []), ("commit", sorted([*self.WRITTEN, "mine"]))):
             with self.subTest(finish=finish):
                 conn = await self.backend.connect()
-                await self.raw(conn, "INSERT INTO account (owner, balance) VALUES ('mine', 1)")
-                self.assertTrue(conn.in_transaction)
+                await self.backend.run(conn, "INSERT INTO account (owner, balance) VALUES ('mine', 1)")
+                self.assertTrue(self.backend.in_transaction(conn))
                 db = await self.wrap(conn)
-                self.assertTrue(conn.in_transaction)
+                self.assertTrue(self.backend.in_transaction(conn))
                 await self.work_joined(db)
-                self.assertEqual(conn.isolation_level, "")
+                self.assertEqual(self.backend.mode(conn), self.backend.default_mode)
                 await self.on_driver(conn, finish)
                 self.assertEqual(self.owners(), expected)
                 await self.assert_clean(db)
 
+    @needs("supports_implicit_begin")
     async def test_implicit_begin_between_uses(self) -> None:
         """X2: between uses the connection is the user's, in its own mode: what it began there is joined next."""
         conn = self.db.conn
         repo = self.repo(Account)
         self.assertEqual(await maybe_await(repo.count()), 0)
-        await self.raw(conn, "INSERT INTO account (owner, balance) VALUES ('mine', 1)")
-        self.assertTrue(conn.in_transaction, "the user's implicit BEGIN did not happen")
+        await self.backend.run(conn, "INSERT INTO account (owner, balance) VALUES ('mine', 1)")
+        self.assertTrue(self.backend.in_transaction(conn), "the user's implicit BEGIN did not happen")
         await self.work_joined(self.db)
         await self.on_driver(conn, "rollback")
         self.assertEqual(self.owners(), [])
         await maybe_await(repo.insert(Account(owner="own")))
         self.assertEqual(self.owners(), ["own"])
-        await self.raw(conn, "INSERT INTO account (owner, balance) VALUES ('mine', 1)")
+        await self.backend.run(conn, "INSERT INTO account (owner, balance) VALUES ('mine', 1)")
         await self.on_driver(conn, "commit")
         self.assertEqual(self.owners(), ["mine", "own"])
         await self.assert_clean()
@@ -112,7 +114,7 @@ class JoinedContract(Tools):
     async def test_begin_through_execute(self) -> None:
         """X2: `db.execute("BEGIN")` opens the user's own transaction; only COMMIT or ROLLBACK ends it."""
         for finish, expected in (("ROLLBACK", []), ("COMMIT", list(self.WRITTEN))):
-            for begin in ("BEGIN", "BEGIN IMMEDIATE", "  begin transaction"):
+            for begin in ("BEGIN", self.backend.begin, "  begin transaction"):
                 with self.subTest(finish=finish, begin=begin):
                     await maybe_await(self.db.execute(begin))
                     await self.work_joined(self.db)
@@ -122,6 +124,7 @@ class JoinedContract(Tools):
                     await maybe_await(self.db.execute("DELETE FROM account"))
                     self.assertEqual(self.owners(), [])
 
+    @needs("uses_file")
     async def test_savepoint_through_execute(self) -> None:
         """X2: a savepoint of the user's own opens a transaction, too, and is left for the user to release."""
         await maybe_await(self.db.execute("SAVEPOINT mine"))
@@ -151,6 +154,8 @@ class JoinedContract(Tools):
 
 class ModeContract(Tools):
     """X2: the driver's mode and factories are the user's, and never change a result."""
+
+    requires: tuple[str, ...] = ("uses_file",)
 
     async def use_all(self, db: Any) -> None:
         """Use the connection in every way once, with failures."""
@@ -182,8 +187,8 @@ class ModeContract(Tools):
                 self.assertEqual(conn.isolation_level, level)
                 self.assertEqual(self.owners(), [])
                 # The user's own statement, in the user's own mode.
-                await self.raw(conn, "INSERT INTO account (owner, balance) VALUES ('mine', 1)")
-                self.assertEqual(conn.in_transaction, level is not None)
+                await self.backend.run(conn, "INSERT INTO account (owner, balance) VALUES ('mine', 1)")
+                self.assertEqual(self.backend.in_transaction(conn), level is not None)
                 await self.on_driver(conn, "rollback")
                 self.assertEqual(self.owners(), [] if level is not None else ["mine"])
                 await maybe_await(db.execute("DELETE FROM account"))
@@ -291,6 +296,70 @@ class ModeContract(Tools):
             self.assertIn("detect_types", str(caught.exception))
         finally:
             await self.on_driver(conn, "close")
+
+
+class AutocommitContract(ModeContract):
+    """X2: the same of a driver whose mode is `autocommit`, and whose cursors have factories."""
+
+    requires = ("supports_autocommit",)
+    test_isolation_level_is_put_back = test_changed_level_is_the_new_choice = None  # type: ignore[assignment]
+    test_autocommit_true = test_autocommit_false = None  # type: ignore[assignment]
+    test_row_factory_is_kept_out = test_text_factory_is_kept_out = None  # type: ignore[assignment]
+    test_detect_types_that_meet_no_column = test_detect_types_on_types_in_use = None  # type: ignore[assignment]
+
+    async def test_autocommit_is_put_back(self) -> None:
+        """X2: after each use, failed ones too, the connection's mode is what the user chose."""
+        await self.create_tables(Account)
+        for autocommit in (False, True):
+            with self.subTest(autocommit=autocommit):
+                conn = await self.backend.connect()
+                await self.backend.set_autocommit(conn, autocommit)
+                db = await self.wrap(conn)
+                await self.use_all(db)
+                self.assertEqual(conn.autocommit, autocommit)
+                await maybe_await(db.execute("DELETE FROM account"))
+                self.assertEqual(conn.autocommit, autocommit)
+                self.assertEqual(self.owners(), [])
+                # The user's own statement, in the user's own mode.
+                await self.backend.run(conn, "INSERT INTO account (owner, balance) VALUES ('mine', 1)")
+                self.assertEqual(self.backend.in_transaction(conn), not autocommit)
+                await self.on_driver(conn, "rollback")
+                self.assertEqual(self.owners(), ["mine"] if autocommit else [])
+                await maybe_await(db.execute("DELETE FROM account"))
+
+    async def test_after_the_users_own_begin(self) -> None:
+        """X2: a transaction that `execute` began keeps the mode until it has ended; then it is put back."""
+        await self.create_tables(Account)
+        self.assertFalse(self.db.conn.autocommit)
+        await maybe_await(self.db.execute("BEGIN"))
+        await maybe_await(self.repo(Account).insert(Account(owner="one")))
+        self.assertEqual(self.owners(), [])
+        await maybe_await(self.db.execute("COMMIT"))
+        self.assertFalse(self.db.conn.autocommit)
+        self.assertEqual(self.owners(), ["one"])
+
+    async def test_changed_mode_is_the_new_choice(self) -> None:
+        """X2: a mode that the user changes between uses is the one that is put back."""
+        await self.create_tables(Account)
+        for autocommit in (True, False, True):
+            await self.backend.set_autocommit(self.db.conn, autocommit)
+            await self.use_all(self.db)
+            self.assertEqual(self.db.conn.autocommit, autocommit)
+            await maybe_await(self.db.execute("DELETE FROM account"))
+
+    async def test_factories_are_kept_out(self) -> None:
+        """X2: the factories of a connection stay the user's, and change no result."""
+        await self.create_tables(Account)
+        for number, name in enumerate(self.backend.set_factories(self.db.conn)):
+            with self.subTest(factory=name):
+                repo = self.repo(Account)
+                row = await maybe_await(repo.insert(Account(owner=str(number), balance=number)))
+                self.assertEqual(await maybe_await(repo.get(row.id)), row)
+                self.assertEqual((await maybe_await(repo.list(order_by="-id")))[0], row)
+                self.assertEqual(await maybe_await(repo.count()), number + 1)
+                self.assertEqual(await maybe_await(self.db.fetchone("SELECT 1 AS a, 2 AS b")), {"a": 1, "b": 2})
+                rows = list(await maybe_await(self.db.execute("SELECT 1, 2")))
+                self.assertEqual((rows, type(rows[0])), ([(1, 2)], tuple))
 
 
 class SharingContract(Tools):
@@ -432,7 +501,9 @@ class SharingContract(Tools):
     async def hand_on(self, tx: Any) -> None:
         async def work(number: int) -> None:
             await maybe_await(self.repo(Account, tx).insert(Account(owner=f"{number} repository")))
-            await maybe_await(tx.execute("INSERT INTO account (owner, balance) VALUES (?, 1)", (f"{number} raw",)))
+            await maybe_await(
+                tx.execute(self.backend.sql("INSERT INTO account (owner, balance) VALUES (?, 1)"), (f"{number} raw",))
+            )
             async with self.transaction(tx) as inner:
                 await maybe_await(self.repo(Account, inner).insert(Account(owner=f"{number} inner")))
 
@@ -511,7 +582,7 @@ class SharingContract(Tools):
         other = await self.open()
         async with self.transaction(read_only=True) as tx:
             self.assertEqual(await maybe_await(self.repo(Account, tx).count()), 0)
-            await maybe_await(other.execute("PRAGMA cache_size = 100"))
+            await maybe_await(other.execute("PRAGMA cache_size = 100" if self.backend.uses_file else "SELECT 1"))
             self.assertEqual(await maybe_await(self.repo(Account, other).count()), 0)
         async with self.transaction(other) as tx:
             await maybe_await(self.repo(Account, tx).insert(Account(owner="other")))
@@ -556,24 +627,24 @@ class CloseContract(Tools):
         conn = self.db.conn
         await maybe_await(self.db.fetchone("SELECT 1 AS one"))
         await self.close(self.db)
-        with self.assertRaises((sqlite3.ProgrammingError, ValueError)):
-            await self.raw(conn, "SELECT 1")
+        with self.assertRaises((self.backend.driver_error(sqlite3.ProgrammingError), ValueError)):
+            await self.backend.run(conn, "SELECT 1")
 
     async def test_conn_and_dialect(self) -> None:
-        """X5: `db.conn` is the connection given and `None` after close; `db.dialect` is SQLite's."""
+        """X5: `db.conn` is the connection given and `None` after close; `db.dialect` is the driver's."""
         conn = await self.backend.connect()
         db = await self.wrap(conn)
         self.assertIs(db.conn, conn)
-        self.assertIsInstance(db.dialect, mini_orm.SQLiteDialect)
+        self.assertEqual(db.dialect.name, self.backend.dialect)
         async with self.transaction(db) as tx:
             self.assertIs(tx.conn, conn)
         await self.close(db)
         self.assertIsNone(db.conn)
-        self.assertEqual(db.dialect.name, "sqlite")
+        self.assertEqual(db.dialect.name, self.backend.dialect)
 
     async def test_dialect_given(self) -> None:
         """X5: a dialect may be given; it is the one that is used."""
-        dialect = mini_orm.SQLiteDialect()
+        dialect = type(self.db.dialect)()
         db = await self.wrap(await self.backend.connect(), dialect)
         self.assertIs(db.dialect, dialect)
         self.assertEqual(dict(await maybe_await(db.fetchone("SELECT 1 AS one"))), {"one": 1})
@@ -732,7 +803,8 @@ class AsyncConnectionContract(Tools):
             lambda: self.db.run_in_transaction(self.insert_in, retries=0),
             lambda: self.db.execute("INSERT INTO account (owner, balance) VALUES ('raw', 1)"),
         ):
-            holder.execute("BEGIN IMMEDIATE")
+            for sql in self.backend.lock("account"):
+                holder.execute(sql)
             task = asyncio.get_running_loop().create_task(write(), context=contextvars.Context())
             for _ in range(50):
                 await asyncio.sleep(0)
@@ -746,6 +818,7 @@ class AsyncConnectionContract(Tools):
     async def insert_in(self, tx: Any) -> None:
         await self.repo(Account, tx).insert(Account(owner="run"))
 
+    @needs("uses_file")
     async def test_busy_file_times_out(self) -> None:
         """X3 X6: a lock that stays is a LockTimeout after the user's timeout; meanwhile the loop runs."""
         db = await self.open(timeout=0.1)
@@ -769,6 +842,7 @@ class AsyncConnectionContract(Tools):
         await self.repo(Account, db).insert(Account(owner="after"))
         self.assertEqual(self.owners(), ["after"])
 
+    @needs("uses_file")
     async def test_two_connections_of_one_loop(self) -> None:
         """X6: a writer that waits for another task's connection in the same loop does not keep that task waiting."""
         other = await self.open()

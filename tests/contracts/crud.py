@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import mini_orm
 from mini_orm import C, F
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 
 if TYPE_CHECKING:
     from tests.backends import ContractCase as Case
@@ -97,21 +97,19 @@ class Outside(Case):
     def rows(self, sql: str, *params: Any) -> list[Any]:
         """Run `sql` on a connection of its own: it sees only what is committed."""
         with contextlib.closing(self.backend.raw()) as conn:
-            return conn.execute(sql, params).fetchall()
+            found = conn.execute(self.backend.sql(sql), params) if params else conn.execute(sql)
+            return found.fetchall()
 
     async def trace(self, db: Any = None) -> list[str]:
         """Return a list that grows with every statement that the connection of `db` runs from now on."""
         seen: list[str] = []
-        await maybe_await((db or self.db).conn.set_trace_callback(seen.append))
+        await self.backend.trace((db or self.db).conn, seen.append)
         return seen
 
     def assert_clean(self) -> None:
         """The connection is in no transaction and holds no lock: somebody else can write at once."""
-        self.assertFalse(self.db.conn.in_transaction)
-        with contextlib.closing(self.backend.raw()) as conn:
-            conn.execute("PRAGMA busy_timeout = 0")
-            conn.execute("BEGIN EXCLUSIVE")
-            conn.execute("ROLLBACK")
+        self.assertFalse(self.backend.in_transaction(self.db.conn))
+        self.assertTrue(self.backend.is_free())
 
 
 class InsertContract(Outside):
@@ -214,13 +212,11 @@ class InsertContract(Outside):
     async def test_a_trigger_does_not_change_the_key(self) -> None:
         """R1 B2: rows that a trigger writes elsewhere are not mistaken for the inserted one."""
         repo = await self.table(Person)
-        await maybe_await(self.db.execute("CREATE TABLE audit (id INTEGER PRIMARY KEY, what TEXT)"))
+        await maybe_await(self.db.execute(f"CREATE TABLE audit (id {self.backend.auto_key}, what TEXT)"))
         await maybe_await(self.db.execute("INSERT INTO audit VALUES (1000, 'start')"))
-        await maybe_await(
-            self.db.execute(
-                "CREATE TRIGGER audited AFTER INSERT ON person BEGIN INSERT INTO audit (what) VALUES (NEW.name); END"
-            )
-        )
+        body = "INSERT INTO audit (what) VALUES (NEW.name)"
+        for sql in self.backend.trigger("audited", "AFTER INSERT", "person", body):
+            await maybe_await(self.db.execute(sql))
         one = await maybe_await(repo.insert(Person("Ann", "ann@x")))
         many = await maybe_await(repo.insert_many([Person("Bob", "bob@x"), Person("Cid", "cid@x")]))
         expected = {person.name: person.id for person in [one, *many]}
@@ -476,8 +472,9 @@ class AtomicContract(Outside):
         self.assertEqual(self.rows("SELECT name FROM person ORDER BY id"), [("Ann",), ("Cid",)])
         self.assert_clean()
 
+    @needs("survives_errors")
     async def test_a_failed_single_statement_inside_a_transaction(self) -> None:
-        """R6: the database's own rule holds: on SQLite the statement is undone and the transaction goes on."""
+        """R6: the database's own rule holds: the statement is undone and the transaction goes on."""
         await self.create_tables(Person)
         async with self.transaction() as tx:
             repo = self.repo(Person, tx)
@@ -486,6 +483,34 @@ class AtomicContract(Outside):
                 await maybe_await(repo.insert(Person("Bob", "ann@x")))
             await maybe_await(repo.insert(Person("Cid", "cid@x")))
             self.assertEqual(self.rows("SELECT count(*) FROM person"), [(0,)])
+        self.assertEqual(self.rows("SELECT name FROM person ORDER BY id"), [("Ann",), ("Cid",)])
+
+    @needs("aborts_on_errors")
+    async def test_a_failed_single_statement_aborts_the_transaction(self) -> None:
+        """R6 X1: the database's own rule holds: it takes nothing more, and a commit that would be a rollback raises."""
+        await self.create_tables(Person)
+        with self.assertRaises(mini_orm.TransactionError):
+            async with self.transaction() as tx:
+                repo = self.repo(Person, tx)
+                await maybe_await(repo.insert(Person("Ann", "ann@x")))
+                with self.assertRaises(mini_orm.UniqueViolation):
+                    await maybe_await(repo.insert(Person("Bob", "ann@x")))
+                with self.assertRaises(mini_orm.OperationalError):
+                    await maybe_await(repo.count())
+        self.assertEqual(self.rows("SELECT count(*) FROM person"), [(0,)])
+        self.assert_clean()
+
+    @needs("aborts_on_errors")
+    async def test_a_savepoint_outlives_a_failed_statement(self) -> None:
+        """R6 X1: what stands in a nested transaction fails alone, and the one around it goes on."""
+        await self.create_tables(Person)
+        async with self.transaction() as tx:
+            repo = self.repo(Person, tx)
+            await maybe_await(repo.insert(Person("Ann", "ann@x")))
+            with self.assertRaises(mini_orm.UniqueViolation):
+                async with self.transaction(tx) as inner:
+                    await maybe_await(self.repo(Person, inner).insert(Person("Bob", "ann@x")))
+            await maybe_await(repo.insert(Person("Cid", "cid@x")))
         self.assertEqual(self.rows("SELECT name FROM person ORDER BY id"), [("Ann",), ("Cid",)])
 
     async def test_a_rollback_takes_every_verb_back(self) -> None:

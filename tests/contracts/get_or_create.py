@@ -10,7 +10,7 @@ from typing import Any
 
 import mini_orm
 from mini_orm import IndexSpec
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.crud import Outside, auto_key, pk
 
 CALLERS = 32
@@ -186,6 +186,7 @@ class GetOrCreateContract(Outside):
                 raise ZeroDivisionError
         self.assertEqual(self.rows("SELECT email FROM account"), [("a@x",)])
 
+    @needs("supports_functions")
     async def test_a_row_that_is_gone_again_is_retried(self) -> None:
         """G1: a unique violation whose row is deleted before the second select is tried again.
 
@@ -211,6 +212,38 @@ class GetOrCreateContract(Outside):
         self.assertEqual(len(races), 3)
         self.assertEqual(self.rows("SELECT id, email, age FROM account"), [(account.id, "a@x", 3)])
         self.assert_clean()
+
+    @needs("aborts_on_errors")
+    async def test_a_winner_that_can_not_be_seen(self) -> None:
+        """G1 X9: above READ COMMITTED a transaction never sees a row that came later: SerializationFailure."""
+        repo = await self.table(Account)
+        for isolation in ("repeatable read", "serializable"):
+            email = f"{isolation}@x"
+            with self.subTest(isolation), self.assertRaises(mini_orm.SerializationFailure):
+                async with self.transaction(isolation=isolation) as tx:
+                    await maybe_await(self.repo(Account, tx).count())  # the snapshot is taken
+                    await maybe_await((await self.outside_repo()).get_or_create(lookup={"email": email}))
+                    await maybe_await(self.repo(Account, tx).get_or_create(lookup={"email": email}))
+            calls = 0
+
+            async def body(tx: Any, email: str = f"again {email}") -> bool:
+                nonlocal calls
+                calls += 1
+                await maybe_await(self.repo(Account, tx).count())
+                if calls == 1:
+                    await maybe_await((await self.outside_repo()).get_or_create(lookup={"email": email}))
+                _, created = await maybe_await(self.repo(Account, tx).get_or_create(lookup={"email": email}))
+                return bool(created)
+
+            if self.is_async:
+                self.assertFalse(await self.db.run_in_transaction(body, isolation=isolation))
+                self.assertEqual(calls, 2)
+        self.assertEqual(await maybe_await(repo.count()), 4 if self.is_async else 2)
+        self.assert_clean()
+
+    async def outside_repo(self) -> Any:
+        """Return a repository on a connection of its own."""
+        return self.repo(Account, await self.open())
 
     async def test_32_callers_on_one_connection(self) -> None:
         """G1 X4: one row, one `True`, and everybody has the same object."""

@@ -139,9 +139,10 @@ class HostileCase(QueryHelpers):
 
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
-        self.db = await self.open(path=":memory:")
+        self.db = await (self.open(path=":memory:") if self.backend.uses_file else self.open())
         await maybe_await(self.db.execute("CREATE TABLE control (id INTEGER PRIMARY KEY, note TEXT)"))
         await maybe_await(self.db.execute("INSERT INTO control VALUES (1, 'one'), (2, 'it''s'), (3, NULL)"))
+        [self.control] = [sql for _, name, _, sql in await self.schema() if name == "control"]
 
     def takes(self, number: int) -> bool:
         """Tell whether this backend tries a case: the sync ones try all, the async ones share them among each other."""
@@ -150,17 +151,18 @@ class HostileCase(QueryHelpers):
 
     async def schema(self) -> list[tuple[Any, ...]]:
         """Return every object of the database, with its text."""
-        return list(await maybe_await(self.db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")))
+        return list(await maybe_await(self.db.execute(self.backend.schema_sql)))
 
     async def assert_intact(self, *tables: str) -> None:
         """Assert that the control table is as it was, and that no tables but `tables` stand beside it."""
         rows = list(await maybe_await(self.db.execute("SELECT id, note FROM control ORDER BY id")))
         self.assertEqual(rows, [(1, "one"), (2, "it's"), (3, None)])
         found = {name: sql for kind, name, _, sql in await self.schema() if kind == "table"}
-        self.assertEqual(found["control"], "CREATE TABLE control (id INTEGER PRIMARY KEY, note TEXT)")
+        self.assertEqual(found["control"], self.control)
         self.assertEqual({name for name in found if not name.startswith("sqlite_")}, {"control", *tables})
-        databases = await maybe_await(self.db.fetchall("PRAGMA database_list"))
-        self.assertEqual([row["name"] for row in databases], ["main"])
+        if self.backend.uses_file:
+            databases = await maybe_await(self.db.fetchall("PRAGMA database_list"))
+            self.assertEqual([row["name"] for row in databases], ["main"])
 
 
 class HostileValueContract(HostileCase):
@@ -243,7 +245,9 @@ class HostileValueContract(HostileCase):
         repo = await self.table(Word, [Word(text=text) for text in TEXTS])
         for text in [text for number, text in enumerate(TEXTS) if self.takes(number)]:
             with self.subTest(named(text)):
-                raw = await maybe_await(self.db.fetchone("SELECT count(*) AS n FROM word WHERE text LIKE ?", [text]))
+                raw = await maybe_await(
+                    self.db.fetchone(self.backend.sql("SELECT count(*) AS n FROM word WHERE text LIKE ?"), [text])
+                )
                 self.assertEqual(await maybe_await(repo.count(C.like("text", text))), raw["n"])
                 if not set("%_\\") & set(text):
                     expected = sum(row.casefold() == text.casefold() for row in TEXTS)
@@ -262,12 +266,12 @@ class HostileValueContract(HostileCase):
     async def test_plain_text_of_any_length(self) -> None:
         """Q7: contains, startswith and endswith take text beyond the database's limit on patterns."""
         long = "[é*?]%_" * 30_000
-        repo = await self.table(Word, [Word(text="<" + long + ">"), Word(text=long), Word(text="short")])
+        repo = await self.table(Page, [Page("1", "<" + long + ">"), Page("2", long), Page("3", "short")])
         cases = [
-            (C.contains("text", long), 2),
-            (C.startswith("text", "<" + long), 1),
-            (C.endswith("text", long + ">"), 1),
-            (C.endswith("text", long + "?"), 0),
+            (C.contains("body", long), 2),
+            (C.startswith("body", "<" + long), 1),
+            (C.endswith("body", long + ">"), 1),
+            (C.endswith("body", long + "?"), 0),
         ]
         for where, expected in cases:
             self.assertEqual(await maybe_await(repo.count(where)), expected, where.op)
@@ -378,7 +382,7 @@ class HostileSchemaContract(HostileCase):
         """M10 S2 L6: a hostile table, column or index name works in the schema and in every statement."""
         tables: set[str] = set()
         for number, (text, (parent, child)) in enumerate(hostile_models().items()):
-            if not self.takes(number):
+            if not self.takes(number) or len(f"{text} child".encode()) > self.backend.max_name:
                 continue
             with self.subTest(named(text)):
                 await self.create_tables(child, parent)
@@ -405,7 +409,7 @@ class HostileSchemaContract(HostileCase):
                 self.assertEqual(await maybe_await(children.delete_where(where=C.eq("parent_id", 1))), 1)
                 self.assertEqual(await maybe_await(repo.delete(same)), 1)
                 self.assertEqual(await maybe_await(repo.count(C.ge("n", 3))), 2)
-        self.assertGreater(len(tables), 200)
+        self.assertGreater(len(tables), 50)
         indexes = {(table, name) for kind, name, table, _ in await self.schema() if kind == "index"}
         for text in tables & set(hostile_models()):
             names = [name for table, name in indexes if table == text]

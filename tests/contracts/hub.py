@@ -164,7 +164,7 @@ class HubContract(Schemas):
         """S7: with the model named, and with objects alone, each verb gives what `Repository`'s gives."""
         told: list[list[Any]] = []
         for style in ("repository", "named", "alone"):
-            db = await self.open(path=self.backend.directory / f"{style}.sqlite3")
+            db = await self.open(**self.backend.other(style))
             await self.create_tables(User, db=db)
             results = []
             for verb, arguments, keywords in STORY:
@@ -320,7 +320,7 @@ class HubFlagsContract(Schemas):
         """S5 S7: each verb, in each form, finds the tables of its model made."""
         for verb in calls(None):
             with self.subTest(verb=verb):
-                db = await self.open(path=self.backend.directory / f"{verb}.sqlite3")
+                db = await self.open(**self.backend.other(verb))
                 await maybe_await(calls(self.hub(db, auto_schema=True))[verb]())
                 self.assertIn(await maybe_await(self.repo(User, db).count()), (0, 1))
         await maybe_await(self.hub(auto_schema=True).list(Post))

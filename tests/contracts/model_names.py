@@ -46,6 +46,8 @@ class NamesContract(ModelMixin):
     async def test_hostile_names_everywhere(self) -> None:
         """M10: reserved words, spaces, quotes, percent, unicode: as table, key, column and index, in every verb."""
         for name in HOSTILE_NAMES:
+            if len(name.encode()) + len("n ") > self.backend.max_name:
+                continue
             with self.subTest(name):
                 index = f"ix {name}"[:60]
                 model = hostile_model(name, (name, f"{name} t", f"n {name}"), index)
@@ -139,7 +141,7 @@ class NamesContract(ModelMixin):
         for model in (named, listed):
             with self.assertRaises(ValueError):
                 await self.create_tables(model)
-        self.assertEqual(await maybe_await(self.db.fetchall("SELECT name FROM sqlite_master")), [])
+        self.assertEqual(self.backend.tables(), [])
 
     async def test_quote(self) -> None:
         """M10: a dialect doubles its quote character, and refuses NUL."""

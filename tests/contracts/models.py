@@ -73,8 +73,7 @@ class ModelMixin(Mixin):
 
     async def declared(self, table: str) -> dict[str, str]:
         """The declared type of each column of a table."""
-        rows = await maybe_await(self.db.fetchall(f'PRAGMA table_info("{table}")'))
-        return {row["name"]: row["type"] for row in rows}
+        return self.backend.columns(table)
 
 
 class AnnotationsContract(ModelMixin):
@@ -389,12 +388,14 @@ class AnnotationsContract(ModelMixin):
 
         @dataclass
         class Typed:
-            value: int | bytes | None = field(metadata={"db_type": "BLOB"})
+            value: int | bytes | None = field(metadata={"db_type": {"sqlite": "BLOB", "postgres": "BYTEA"}})
             id: int | None = field(default=None, metadata=KEY)
 
-        repo = await self.table(Typed, [Typed(5), Typed(b"\x00"), Typed(None)])
-        self.assertEqual([row.value for row in await maybe_await(repo.list(order_by="id"))], [5, b"\x00", None])
-        self.assertEqual((await self.declared("typed"))["value"], "BLOB")
+        values = [5, b"\x00", None] if self.backend.stores_text else [b"\x05", b"\x00", None]
+        repo = await self.table(Typed, [Typed(value) for value in values])
+        found = [row.value for row in await maybe_await(repo.list(order_by="id"))]
+        self.assertEqual([bytes(one) if isinstance(one, memoryview) else one for one in found], values)
+        self.assertIn((await self.declared("typed"))["value"], ("BLOB", "BYTEA"))
 
         @dataclass
         class Coded:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from mini_orm import ClosedError, ConfigurationError, PoolConnector, TransactionError
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.pool_tools import PoolTools
 from tests.contracts.transactions import LIMIT, Account
 
@@ -72,6 +72,7 @@ class PoolModelCodeContract(PoolTools):
         """X4 P3: raw SQL of a model's code is looked after when the operation ends."""
         pool = self.pool(max_size=1)
         db = self.on(pool)
+        begin = self.backend.begin
 
         @dataclass
         class Careless:
@@ -80,7 +81,7 @@ class PoolModelCodeContract(PoolTools):
 
             def __post_init__(self) -> None:
                 if self.id is not None:
-                    db.execute("BEGIN IMMEDIATE")
+                    db.execute(begin)
                     if self.text == "fails":
                         raise ZeroDivisionError
 
@@ -142,6 +143,7 @@ class PoolThreadContract(PoolTools):
 
     requires = ("supports_threads",)
 
+    @needs("supports_functions")
     async def test_operations_at_once(self) -> None:
         """P2 X4: the same for single operations: four statements are in the database at the same time."""
         barrier = threading.Barrier(4)

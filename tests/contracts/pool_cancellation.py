@@ -29,9 +29,10 @@ class PoolCancellationTools(PoolTools):
 
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
-        self.look.execute("PRAGMA synchronous = OFF")
+        if self.backend.uses_file:
+            self.look.execute("PRAGMA synchronous = OFF")
         self.on_statement: Callable[[str], None] = lambda sql: None
-        self.connections.prepare = lambda conn: conn.set_trace_callback(lambda sql: self.on_statement(sql))
+        self.connections.prepare = lambda conn: self.backend.trace_opened(conn, lambda sql: self.on_statement(sql))
 
     def works(self, pool: PoolConnector) -> list[tuple[str, Work, int]]:
         """Return pieces of work: a name, what it does, and how many rows it leaves when nothing disturbs it."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import mini_orm
 from mini_orm import ClosedError, PoolConnector
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.pool_tools import PoolTools
 from tests.contracts.transactions import Account
 
@@ -93,9 +93,9 @@ class PoolReleaseContract(PoolTools):
         db = self.on(pool)
         for turn in range(3):
             async with self.connection(pool) as conn:
-                self.assertEqual((conn.isolation_level, conn.row_factory, conn.text_factory), ("", None, str))
+                self.assertTrue(self.backend.is_as_opened(conn))
                 await self.insert_raw(conn, f"undone {turn}")
-                self.assertTrue(conn.in_transaction, "the driver's implicit BEGIN did not happen")
+                self.assertTrue(self.backend.in_transaction(conn), "the driver's implicit BEGIN did not happen")
                 await self.on_driver(conn, "rollback")
                 await self.insert_raw(conn, f"kept {turn}")
                 await self.on_driver(conn, "commit")
@@ -266,6 +266,7 @@ class PoolClosingContract(PoolTools):
         if error is not None:
             raise error
 
+    @needs("uses_file")
     async def test_one_that_can_not_be_closed(self) -> None:
         """P2: a connection whose `close` fails keeps no other one from being closed."""
 

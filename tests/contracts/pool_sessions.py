@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from mini_orm import PoolConnector, PoolError
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.pool_tools import PoolTools
 from tests.contracts.transactions import Account
 
@@ -67,6 +67,7 @@ class PoolResetContract(PoolTools):
         self.assertEqual(rows, [{"a": "text"}])
         self.assertEqual(len(self.connections.opened), 1, "the connection was closed")
 
+    @needs("uses_file")
     async def test_after_a_release(self) -> None:
         """P5: pragmas, `isolation_level` and the factories, after a release, a block, a failed block."""
         pool = self.pool(max_size=1)
@@ -91,6 +92,7 @@ class PoolResetContract(PoolTools):
         conn.row_factory = None
         return await self.settings(conn)
 
+    @needs("uses_file")
     async def test_after_a_dirty_release(self) -> None:
         """P5 P3: the same where a transaction had to be rolled back first."""
         pool = self.pool(max_size=1)
@@ -103,6 +105,7 @@ class PoolResetContract(PoolTools):
             await self.raw(conn, "PRAGMA recursive_triggers = ON")
         await self.assert_put_back(pool, fresh)
 
+    @needs("uses_file")
     async def test_after_raw_sql(self) -> None:
         """P5: the same after `db.execute`, outside and inside of a transaction, and a failed one."""
         pool = self.pool(max_size=1)
@@ -121,6 +124,7 @@ class PoolResetContract(PoolTools):
                     raise ZeroDivisionError
             await self.assert_put_back(pool, fresh)
 
+    @needs("uses_file")
     async def test_settings_of_connect_are_the_fresh_ones(self) -> None:
         """P5: what `connect` was told is what comes back."""
         pool = self.pool(max_size=1, isolation_level="EXCLUSIVE", timeout=1.5)
@@ -130,6 +134,7 @@ class PoolResetContract(PoolTools):
                 self.assertEqual(await self.value(conn, "PRAGMA busy_timeout"), 1500)
                 await self.change(conn)
 
+    @needs("uses_file")
     @unittest.skipIf(sys.version_info < (3, 12), "sqlite3 has the autocommit attribute since Python 3.12")
     async def test_autocommit(self) -> None:
         """P5: the attribute of Python 3.12 comes back, too."""
@@ -139,10 +144,11 @@ class PoolResetContract(PoolTools):
                 await self.set(conn, "autocommit", value)
             async with self.connection(pool) as conn:
                 self.assertEqual(await self.get(conn, "autocommit"), -1)  # LEGACY_TRANSACTION_CONTROL
-                self.assertFalse(conn.in_transaction)
+                self.assertFalse(self.backend.in_transaction(conn))
             await maybe_await(self.repo(Account, self.on(pool)).insert(Account(owner=str(value))))
         self.assertEqual(self.owners(), ["False", "True"])
 
+    @needs("uses_file")
     async def test_off(self) -> None:
         """P5: with `reset_session=False` settings stay; an open transaction is undone all the same."""
         pool = self.pool(max_size=1, reset_session=False)
@@ -152,7 +158,7 @@ class PoolResetContract(PoolTools):
             conn.row_factory = sqlite3.Row
             await self.insert_raw(conn, "left")
         async with self.connection(pool) as conn:
-            self.assertFalse(conn.in_transaction)
+            self.assertFalse(self.backend.in_transaction(conn))
             self.assertIs(conn.row_factory, sqlite3.Row)
             self.assertEqual(await self.value(conn, "PRAGMA recursive_triggers"), 1)
         await maybe_await(db.execute("PRAGMA recursive_triggers = OFF"))
@@ -163,7 +169,8 @@ class PoolResetContract(PoolTools):
     async def test_nothing_is_sent_after_own_operations(self) -> None:
         """P5: an operation or a transaction sends on a pool what it sends on a connection, and nothing else."""
         statements: list[str] = []
-        self.connections.prepare = lambda conn: conn.set_trace_callback(statements.append)
+        self.connections.prepare = lambda conn: self.backend.trace_opened(conn, statements.append)
+        self.spare_keys()
         pool = self.pool(max_size=1)
         pooled = self.on(pool)
         alone = await self.traced(self.db.conn)
@@ -237,11 +244,11 @@ class PoolHookContract(PoolTools):
 
         def hook(conn: Any) -> None:
             raw = self.raw_of(conn)
-            found.append(raw.in_transaction)
+            found.append(self.backend.in_transaction(raw))
             if self.backend.supports_own_connect and not self.backend.supports_thread_check:
                 return  # an aiosqlite connection does nothing outside of its thread
             raw.execute("INSERT INTO account (owner, balance) VALUES ('hook', 1)")
-            found.append(raw.in_transaction)
+            found.append(self.backend.in_transaction(raw))
 
         pool = self.pool(max_size=1, session_reset_hook=hook)
         async with self.connection(pool) as conn:
@@ -250,6 +257,7 @@ class PoolHookContract(PoolTools):
         await self.assert_whole(pool)
         self.assertEqual(self.owners(), [])
 
+    @needs("uses_file")
     async def test_it_is_used_instead(self) -> None:
         """P5: settings stay what the user or the hook made of them; with `reset_session=False` it is not called."""
         calls: list[Any] = []
@@ -325,10 +333,11 @@ class PoolHookContract(PoolTools):
                 await way()
             self.assertIs(caught.exception, error)
             await self.until(lambda: self.connections.open == 0)
-        with self.assertRaises(sqlite3.OperationalError):
+        with self.assertRaises(self.backend.driver_error(sqlite3.OperationalError)):
             await maybe_await(db.execute("SELECT nothing"))
         await self.until(lambda: self.connections.open == 0)
 
+    @needs("uses_file")
     async def test_a_failing_reset(self) -> None:
         """P5: the same where mini_orm's own reset fails: closed, and PoolError."""
         pool = self.pool(max_size=1)
@@ -344,6 +353,7 @@ class PoolHookContract(PoolTools):
         await self.until(lambda: self.connections.open == 0)
         await self.assert_whole(pool)
 
+    @needs("uses_file")
     async def test_a_hook_that_is_interrupted(self) -> None:
         """P5 P2: what is no Exception goes on; a connection of which nobody knows the state is not used again."""
 

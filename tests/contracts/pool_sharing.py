@@ -8,7 +8,7 @@ from typing import Any
 
 import mini_orm
 from mini_orm import PoolTimeout, TransactionError
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.pool_tools import PoolTools
 from tests.contracts.transactions import Account
 
@@ -205,6 +205,7 @@ class PoolSharingContract(PoolTools):
         await self.assert_whole(pool)
         self.assertEqual(self.owners(), [])
 
+    @needs("uses_file")
     async def test_nobody_ends_it_in_autocommit(self) -> None:
         """X4 X2: the same on connections in autocommit: the next user finds their settings as they were."""
         pool = self.pool(max_size=1, isolation_level=None)
@@ -221,10 +222,11 @@ class PoolSharingContract(PoolTools):
         async with self.connection(pool) as conn:
             self.assertEqual(await self.value(conn, "PRAGMA busy_timeout"), timeout)
 
+    @needs("uses_file")
     async def test_a_shared_memory_database(self) -> None:
         """P1 X3: connections to one memory database with a shared cache wait for each other's locks, as to a file."""
         begun: list[str] = []
-        self.connections.prepare = lambda conn: conn.set_trace_callback(begun.append)
+        self.connections.prepare = lambda conn: self.backend.trace_opened(conn, begun.append)
         pool = self.pool(path=f"file:shared{id(self)}?mode=memory&cache=shared", uri=True)
         db = self.on(pool)
         await self.create_tables(Account, db=db)

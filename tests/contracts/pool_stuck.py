@@ -9,8 +9,8 @@ from typing import Any
 from unittest import mock
 
 from mini_orm import PoolConnector
-from mini_orm.core.database import tasks
-from tests.backends import maybe_await
+from mini_orm.core.database import awaiting
+from tests.backends import maybe_await, needs
 from tests.contracts.pool_cancellation import PoolCancellationTools, Work
 from tests.contracts.transactions import LIMIT, Account
 
@@ -57,6 +57,7 @@ class PoolInterruptContract(PoolCancellationTools):
             await self.assert_all_or_nothing(pool, 0)
         self.assertEqual(len(self.connections.opened), 1)
 
+    @needs("supports_functions")
     async def test_nobody_else_is_interrupted(self) -> None:
         """X7 X4: what runs on another connection of the pool goes on."""
         release = threading.Event()
@@ -78,6 +79,7 @@ class PoolInterruptContract(PoolCancellationTools):
         self.assertEqual(held.result(), {"held": 1})
         await self.assert_whole(pool)
 
+    @needs("supports_functions")
     async def test_a_statement_that_can_not_be_stopped(self) -> None:
         """X7: after the grace period the caller and the place are free; the connection is closed when it can be."""
         release = threading.Event()
@@ -98,7 +100,7 @@ class PoolInterruptContract(PoolCancellationTools):
 
         for work in (lambda: db.fetchone("SELECT hold() AS held"), block):
             release.clear()
-            with mock.patch.object(tasks, "GRACE", 0.05):
+            with mock.patch.object(awaiting, "GRACE", 0.05):
                 task = await self.started(work, "hold()")
                 task.cancel()
                 done, _ = await asyncio.wait({task}, timeout=LIMIT / 3)
@@ -124,7 +126,7 @@ class PoolInterruptContract(PoolCancellationTools):
         self.connections.prepare = slow
         pool = self.pool(max_size=1)
         db = self.on(pool)
-        with mock.patch.object(tasks, "GRACE", 0.05):
+        with mock.patch.object(awaiting, "GRACE", 0.05):
             task = self.start(lambda: db.fetchone("SELECT 1"))
             await self.until(opening.is_set)
             task.cancel()
@@ -184,7 +186,7 @@ class PoolHookCancellationContract(PoolCancellationTools):
                 await never.wait()
 
         pool = self.pool(max_size=1, session_reset_hook=hook)
-        with mock.patch.object(tasks, "GRACE", 0.05):
+        with mock.patch.object(awaiting, "GRACE", 0.05):
             task = self.start(lambda: self.use(pool))
             await self.within(started.wait())
             task.cancel()

@@ -11,36 +11,25 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from mini_orm import PoolConnector, PoolTimeout, SQLiteDialect
-from tests.backends import Handle, maybe_await
+from tests.backends import Backend, Handle, counted_sqlite3, maybe_await
 from tests.contracts.transactions import LIMIT, Account, Gate, Tools, quiet_log
 
 
 class Connections:
-    """Counts what is opened and closed, through `factory`, the class of the connections."""
+    """Counts what is opened and closed: of a backend, or of sqlite3 through `factory`, the class of the connections."""
 
-    def __init__(self) -> None:
-        self.opened: list[sqlite3.Connection] = []
-        self.closed: list[sqlite3.Connection] = []
+    def __init__(self, backend: Backend | None = None) -> None:
+        self.opened: list[Any] = []
+        self.closed: list[Any] = []
         #: The most that were open at once.
         self.most = 0
         #: So many of the next ones can't be opened.
         self.refused = 0
         #: Called with each new connection.
-        self.prepare: Callable[[sqlite3.Connection], None] = lambda conn: None
+        self.prepare: Callable[[Any], None] = lambda conn: None
+        self.factory = counted_sqlite3(self)
+        self._backend = backend
         self._mutex = threading.Lock()
-        counter = self
-
-        class Counted(sqlite3.Connection):
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                super().__init__(*(args if counter._admits() else ("/no/such/directory/file",)), **kwargs)
-                counter._note_opened(self)
-                counter.prepare(self)
-
-            def close(self) -> None:
-                counter._note_closed(self)
-                super().close()
-
-        self.factory = Counted
 
     @property
     def open(self) -> int:
@@ -52,20 +41,25 @@ class Connections:
         """How many have a transaction open now."""
         with self._mutex:
             closed = {id(conn) for conn in self.closed}
-            return sum(conn.in_transaction for conn in self.opened if id(conn) not in closed)
+            left = [conn for conn in self.opened if id(conn) not in closed]
+        if self._backend is None:
+            return sum(conn.in_transaction for conn in left)
+        return sum(self._backend.in_transaction(conn) for conn in left)
 
-    def _admits(self) -> bool:
+    def admits(self) -> bool:
+        """Tell whether the next connection can be opened."""
         with self._mutex:
             is_refused = self.refused > 0
             self.refused -= is_refused
         return not is_refused
 
-    def _note_opened(self, conn: sqlite3.Connection) -> None:
+    def note_opened(self, conn: Any) -> None:
         with self._mutex:
             self.opened.append(conn)
             self.most = max(self.most, self.open)
+        self.prepare(conn)
 
-    def _note_closed(self, conn: sqlite3.Connection) -> None:
+    def note_closed(self, conn: Any) -> None:
         with self._mutex:
             if not any(conn is other for other in self.closed):
                 self.closed.append(conn)
@@ -73,20 +67,24 @@ class Connections:
     def close_all(self) -> None:
         """Close what the pool left open, so that a failed test leaves nothing behind."""
         for conn in self.opened:
-            with contextlib.suppress(sqlite3.Error):
-                conn.close()
+            if self._backend is not None:
+                self._backend.kill(conn)
+            else:
+                with contextlib.suppress(sqlite3.Error):
+                    conn.close()
 
 
 class PoolTools(Tools):
-    """A pool of two on a WAL file with the table of `Account`, and its connections counted."""
+    """A pool of two on a database (a file with WAL) with the table of `Account`, and its connections counted."""
 
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
-        self.connections = Connections()
+        self.connections = Connections(self.backend)
         self.addCleanup(self.connections.close_all)
         self.enterContext(quiet_log())
         self.look = self.outside()
-        self.look.execute("PRAGMA journal_mode = WAL")
+        if self.backend.uses_file:
+            self.look.execute("PRAGMA journal_mode = WAL")
         await self.create_tables(Account)
 
     # --- pools ---
@@ -94,8 +92,7 @@ class PoolTools(Tools):
     def pool(self, **options: Any) -> PoolConnector:
         """Make a pool of two, closed at the end of the test."""
         options.setdefault("max_size", 2)
-        options.setdefault("factory", self.connections.factory)
-        return self.watched(self.backend.pool(**options))
+        return self.watched(self.backend.counted_pool(self.connections, **options))
 
     def watched(self, pool: PoolConnector) -> PoolConnector:
         """Have a pool closed at the end of the test."""
@@ -162,16 +159,21 @@ class PoolTools(Tools):
 
     # --- looking ---
 
-    def raw_of(self, conn: Any) -> sqlite3.Connection:
-        """Return the sqlite3 connection under a driver's."""
-        return conn if isinstance(conn, sqlite3.Connection) else conn._conn
+    def raw_of(self, conn: Any) -> Any:
+        """Return the connection that was counted under a driver's."""
+        return self.backend.raw_of(conn)
 
     async def value(self, conn: Any, sql: str) -> Any:
-        """Return the one value of a query on a driver's connection."""
-        cursor = await maybe_await(conn.execute(sql))
-        (value,) = await maybe_await(cursor.fetchone())
-        await maybe_await(cursor.close())
-        return value
+        """Return the one value of a query on a driver's connection, which is in no transaction afterwards."""
+        return await self.backend.value(conn, sql)
+
+    async def raw(self, conn: Any, sql: str, *params: Any) -> None:
+        await self.backend.send(conn, self.backend.sql(sql), *params)
+
+    async def on_driver(self, conn: Any, method: str, *args: Any) -> Any:
+        if method in ("commit", "rollback"):
+            return await self.backend.end(conn, method)
+        return await super().on_driver(conn, method, *args)
 
     async def assert_whole(self, pool: PoolConnector) -> None:
         """Check that all connections can be had at once and are clean, and no more; the file is free for others."""
@@ -180,8 +182,8 @@ class PoolTools(Tools):
         try:
             self.assertEqual(len({id(conn) for conn in conns}), pool.max_size)
             for conn in conns:
-                self.assertFalse(conn.in_transaction, "a transaction is still open")
-                self.assertEqual(conn.isolation_level, "", "the connection's mode was not put back")
+                self.assertFalse(self.backend.in_transaction(conn), "a transaction is still open")
+                self.assertTrue(self.backend.is_as_opened(conn), "the connection's mode was not put back")
                 self.assertEqual(await self.value(conn, "SELECT 1"), 1)
             with self.assertRaises(PoolTimeout):
                 await self.acquire(pool, timeout=0)
@@ -191,11 +193,14 @@ class PoolTools(Tools):
                 await self.release(pool, conn)
         self.assertLessEqual(self.connections.open, pool.max_size)
 
+    def spare_keys(self) -> None:
+        """Have the database hand out no key below 1000, so that a test may write rows with keys of its own."""
+        if not self.backend.uses_file:  # SQLite goes on after the highest one
+            self.look.execute("ALTER TABLE account ALTER id RESTART WITH 1000")
+
     def assert_free(self) -> None:
-        """Check that nobody has the file locked."""
-        self.look.execute("PRAGMA busy_timeout = 0")
-        self.look.execute("BEGIN IMMEDIATE")
-        self.look.execute("ROLLBACK")
+        """Check that nobody has the database locked."""
+        self.assertTrue(self.backend.is_free())
 
     async def assert_shut(self, pool: PoolConnector, *, open_elsewhere: int = 0) -> None:
         """Close the pool and check that no connection of it is left open."""
@@ -203,5 +208,7 @@ class PoolTools(Tools):
         await self.until(lambda: self.connections.open == open_elsewhere)
 
     async def insert_raw(self, conn: Any, owner: str) -> None:
-        """Write a row by hand; sqlite3 opens a transaction for it."""
+        """Write a row by hand, in a transaction that the driver opens for it, or that is opened here."""
+        if not self.backend.supports_implicit_begin and not self.backend.in_transaction(conn):
+            await self.raw(conn, "BEGIN")
         await self.raw(conn, "INSERT INTO account (owner, balance) VALUES (?, 1)", owner)

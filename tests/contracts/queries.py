@@ -88,11 +88,11 @@ class QueryHelpers(Base):
             if not statement.startswith("PRAGMA"):
                 statements.append(statement)
 
-        await maybe_await(conn.set_trace_callback(note))
+        await self.backend.trace(conn, note)
         try:
             yield statements
         finally:
-            await maybe_await(conn.set_trace_callback(None))
+            await self.backend.trace(conn, None)
 
     async def refused(self, error: Any, call: Any, *words: str) -> Any:
         """Assert that `call` raises `error`, with `words` in its text, before any SQL."""
@@ -252,7 +252,7 @@ class ConditionContract(QueryHelpers):
         for pattern in ("abc", "a%", "%c", "a_c", "A_C", "%", "_", "é", "É", "%\\%", "", "[a]%", "a*", "%b%"):
             with self.subTest(pattern):
                 raw = await maybe_await(
-                    self.db.fetchall("SELECT id FROM thing WHERE name LIKE ? ORDER BY id", [pattern])
+                    self.db.fetchall(self.backend.sql("SELECT id FROM thing WHERE name LIKE ? ORDER BY id"), [pattern])
                 )
                 self.assertEqual(await self.ids(repo, C.like("name", pattern)), [row["id"] for row in raw])
         self.assertEqual(await self.ids(repo, C.like("name", "a_c") & C.ne("name", "ABC")), [1, 3, 4, 5, 9])
@@ -379,7 +379,7 @@ class ConditionContract(QueryHelpers):
             "id": ["abc-secret", 1.0, True, b"1", [1]],
             "n": ["7654321", True, 1.5, Decimal(1), 2**63, -(2**63) - 1],
             "name": [7654321, b"a", Color.RED, "nul\0", "\ud800"],
-            "x": ["1.5", True, float("nan"), Decimal(1)],
+            "x": ["1.5", True, Decimal(1), *([] if self.backend.keeps_nan else [float("nan")])],
             "flag": [0, 1, "true"],
             "price": [1.5, True, "1.5"],
             "at": ["2024-01-01", aware, naive.date(), 7654321],

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import mini_orm
 from mini_orm import C, CodecError, NotRegisteredError, QueryError, RelatedResult, RelationError
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.crud import auto_key, pk
 from tests.contracts.registration import Schemas
 from tests.contracts.relations import (
@@ -40,11 +40,10 @@ from tests.contracts.relations import (
 )
 
 
-class Few(mini_orm.SQLiteDialect):
-    """A database that binds each value of a list by itself, and few of them."""
-
-    max_in_list = None
-    max_params = 7
+def few_values(dialect: mini_orm.Dialect, params: int = 7) -> mini_orm.Dialect:
+    """Return the dialect of a database that binds each value of a list by itself, and few of them."""
+    made: mini_orm.Dialect = type("Few", (type(dialect),), {"max_in_list": None, "max_params": params})()
+    return made
 
 
 class Blog(Relations):
@@ -81,6 +80,7 @@ class LoadContract(Blog):
         self.assertIs(authors[1], authors[3])
         self.assertIs(authors[1], authors[4])
 
+    @needs("supports_dangling_keys")
     async def test_a_dangling_key(self) -> None:
         """L4: a foreign key to a row that is gone leads to `None`."""
         with self.backend.raw() as conn:  # which does not enforce foreign keys
@@ -240,7 +240,8 @@ class LoadContract(Blog):
         )
         where = C.same_as("house", "x") & C.eq("number", 2) | C.eq("house", "y") & C.eq("number", 1)
         statements = await self.selects(lambda: self.repo(Room).list_related(include="guests.rooms", where=where))
-        self.assertIn("'[2]'", statements[-1])  # only the guest of these rooms, not the one of x 1 and y 2
+        if self.backend.stores_text:  # a trace with values: only the guest of these rooms, not of x 1 and y 2
+            self.assertIn("'[2]'", statements[-1])
         guests = await self.listed(self.repo(Guest), include="rooms")
         self.assertEqual(guests[0].relations["rooms"], [Room("x", 1), Room("y", 2)])
         self.assertEqual(guests[1].relations["rooms"], [Room("x", 1), Room("x", 2)])
@@ -253,6 +254,7 @@ class LoadContract(Blog):
         paints = await maybe_await(self.repo(Paint).list_related(include="doors", order_by="colour"))
         self.assertEqual([[door.id for door in one.relations["doors"]] for one in paints], [[], [1, 3]])
 
+    @needs("supports_dangling_keys")
     async def test_a_key_that_is_no_member(self) -> None:
         """L4 T10: no row can have it in an Enum's column, so it dangles: `None`, `[]`, and no query for it alone."""
         await self.stored(Paint(Colour.RED))
@@ -575,7 +577,7 @@ class QueriesOfLoadingContract(Blog):
         await maybe_await(self.authors.insert_many([Author(str(number)) for number in range(20)]))
         await maybe_await(self.posts.insert_many([Post("p", number % 20 + 1) for number in range(60)]))
         await self.stored(*(PostTag(key, tag) for key in range(20, 50) for tag in (2, 5, 8)))
-        few = await self.wrap(await self.backend.connect(), Few())
+        few = await self.wrap(await self.backend.connect(), few_values(self.db.dialect))
         for model, include in ((Author, ["posts.tags.posts", "profile"]), (Post, "author.posts"), (Tag, "posts")):
             expected = await self.listed(self.repo(model), include=include)
             self.assertEqual(await self.listed(self.repo(model, few), include=include), expected)
@@ -602,7 +604,7 @@ class QueriesOfLoadingContract(Blog):
 
         await self.create_tables(Own, Leads)
         few = await self.wrap(
-            await self.backend.connect(), type("Fewer", (mini_orm.SQLiteDialect,), {"max_params": 9})()
+            await self.backend.connect(), type("Fewer", (type(self.db.dialect),), {"max_params": 9})()
         )
         await maybe_await(self.repo(Own).insert_many([Own(number) for number in range(50)]))
         await maybe_await(self.repo(Leads).insert_many([Leads(number) for number in range(50)]))
@@ -665,16 +667,17 @@ class SchemasOfRelationsContract(Schemas):
         for actions in (self.reading, self.writing):
             for name in actions(None):
                 with self.subTest(action=name):
-                    db = await self.open(path=self.backend.directory / f"{name}.sqlite3")
+                    db = await self.open(**self.backend.other(name))
                     action, tables = actions(self.hub(db, auto_schema=True))[name]
                     await maybe_await(action())
-                    rows = await maybe_await(db.fetchall("SELECT name FROM sqlite_master WHERE type = 'table'"))
-                    self.assertEqual({row["name"] for row in rows}, tables)
+                    self.assertEqual(set(self.backend.tables(**self.backend.other(name))), tables)
                     again = await self.trace(db)
                     await maybe_await(
                         action() if actions == self.reading else self.hub(db, auto_schema=True).count(Author)
                     )
-                    self.assertEqual([sql for sql in again if "sqlite_master" in sql or "CREATE" in sql], [])
+                    self.assertEqual(
+                        [sql for sql in again if "sqlite_master" in sql or "pg_class" in sql or "CREATE" in sql], []
+                    )
 
     async def test_a_repository_that_has_seen_its_own_table(self) -> None:
         """S5: another relation is another model to look after, also later, in a transaction and on `tx`."""

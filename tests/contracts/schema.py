@@ -11,7 +11,7 @@ from typing import Any
 
 import mini_orm
 from mini_orm import IndexSpec
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.crud import Outside, auto_key, pk
 
 
@@ -92,19 +92,19 @@ class SchemaContract(Outside):
 
     def names(self, kind: str = "table") -> list[str]:
         """Return the tables or indexes that another connection sees, without SQLite's own."""
-        sql = "SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite_%' ORDER BY name"
-        return [row[0] for row in self.rows(sql, kind)]
+        return self.backend.tables() if kind == "table" else self.backend.indexes()
 
     async def test_returns_the_statements_run(self) -> None:
         """S1: the table first, then its indexes; the same texts as `create_schema_sql` gives."""
+        await self.apply(Customer)
         seen = await self.trace()
         statements = await self.apply(Purchase, if_not_exists=False)
         self.assertEqual(statements, mini_orm.create_schema_sql(Purchase, self.db.dialect))
         self.assertTrue(statements[0].startswith("CREATE TABLE "), statements)
         self.assertTrue(all("INDEX" in sql for sql in statements[1:]), statements)
         self.assertEqual([sql for sql in seen if sql.startswith("CREATE")], statements)
-        self.assertEqual(self.names(), ["purchase"])
-        self.assertEqual(self.names("index"), ["idx_purchase_customer_id_placed", "the number"])
+        self.assertEqual(self.names(), ["customer", "purchase"])
+        self.assertLessEqual({"idx_purchase_customer_id_placed", "the number"}, set(self.names("index")))
 
     async def test_one_model_or_a_sequence(self) -> None:
         """S1: a class alone, a list, a tuple and a generator; nothing to do is `[]`."""
@@ -150,7 +150,7 @@ class SchemaContract(Outside):
 
     async def test_all_in_one_transaction(self) -> None:
         """S1 R6: where one statement fails, nothing of the call stays, and the connection is clean."""
-        await maybe_await(self.db.execute("CREATE TABLE secondclash (x)"))
+        await maybe_await(self.db.execute("CREATE TABLE secondclash (x TEXT)"))
         with self.assertRaises(mini_orm.DatabaseError):
             await self.apply([Customer, SecondClash])
         self.assertEqual((self.names(), self.names("index")), (["secondclash"], []))
@@ -242,6 +242,7 @@ class SchemaContract(Outside):
                 column = {"customer": "name", "reading": "device"}[table]
                 await maybe_await(self.db.execute(f"INSERT INTO {table} ({column}) VALUES (NULL)"))
 
+    @needs("uses_file")
     async def test_a_new_table_while_the_file_is_locked(self) -> None:
         """S1 X3: a connection that can't read the new schema says that it is locked, and not that there is no table."""
         await self.apply(Customer)
@@ -315,8 +316,8 @@ class SchemaContract(Outside):
             with self.subTest(fk=fk):
                 model = self._referring(f"refer{index}", fk)
                 await self.apply(model)
-                found = self.rows(f'SELECT "table", "from", "to" FROM pragma_foreign_key_list(\'refer{index}\')')
-                self.assertEqual(found, [("customer", "customer_id", "id")])
+                [found] = self.rows(self.db.dialect.foreign_keys_sql, f"refer{index}")
+                self.assertEqual(found[1:4], ("customer_id", "customer", "id"))
                 repo = self.repo(model)
                 await maybe_await(repo.insert(model(1)))
                 await maybe_await(repo.insert(model(None)))

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from mini_orm import C, CodecError, F, OrderBy, QueryError, UniqueViolation
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.models import KEY, ModelMixin
 
 D = Decimal
@@ -51,6 +51,7 @@ class DecimalContract(ModelMixin):
             with self.assertRaises(CodecError):
                 await maybe_await(repo.insert(Price(wrong)))  # type: ignore[arg-type]
 
+    @needs("stores_text")
     async def test_canonical_text(self) -> None:
         """T4: equal values are one text, whatever way they were spelt."""
         repo = await self.prices("1.5", "1.50", "0.15E1", "15E-1", "0", "-0", "0.00", "0E+5", "100", "1E+2")

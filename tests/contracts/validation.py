@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import InitVar, dataclass, field
@@ -93,8 +92,7 @@ class Validated(Case):
         self.assertEqual(self.dump(), before)
 
     def dump(self) -> list[str]:
-        with contextlib.closing(self.backend.raw()) as conn:
-            return list(conn.iterdump())
+        return self.backend.dump()
 
     def break_rows(self, sql: str) -> None:
         """Change rows behind the models' back."""
@@ -356,6 +354,8 @@ class ReadingContract(Validated):
             with self.assertRaises(LookupError):
                 await maybe_await(call())
             is_checked()
+        if not self.backend.stores_text:  # else a date can be no date
+            return
         self.break_rows("UPDATE failing SET size = -1, day = '['")
         for call in (repo.list, lambda: repo.get(1)):
             with self.assertRaises(CodecError):
@@ -373,7 +373,7 @@ class ReadingContract(Validated):
 
     async def test_reading_inside_of_reading(self) -> None:
         """V4: a model that reads another one in its `__post_init__` goes on unchecked afterwards."""
-        path = self.backend.path
+        connect = self.backend.raw
 
         @dataclass
         class Leaf(ValidatedModel):
@@ -387,7 +387,7 @@ class ReadingContract(Validated):
             leaves: list[Any] = field(default_factory=list, metadata={"column": False})
 
             def __post_init__(self) -> None:
-                with Database(sqlite3.connect(path)) as db:
+                with Database(connect()) as db:
                     self.leaves = Repository(db, Leaf).list()
                 super().__post_init__()
 

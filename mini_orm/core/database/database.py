@@ -20,11 +20,12 @@ from ..dialects import Dialect
 from ..dialects.base import Isolation, check_isolation
 from ..drivers import Driver, Result, driver_of
 from .executors import Executor, drive
+from .foreign_pools import pool_of
 from .guards import Guard, ThreadRunner, close_now, guard_of, thread_owner
+from .leases import PoolLease
 from .locks import Lock, ThreadHold
 from .ops_raw import raw, raw_all, raw_first
-from .pool import PoolConnector
-from .pooling import Pool, PoolLease
+from .pooling import Pool
 from .registry import Registry
 from .transactions import Scope, _open_scopes, route
 
@@ -46,7 +47,8 @@ class Database:
     transaction, takes a connection of its own.
 
     Args:
-        source: an open connection of a supported driver, or a `PoolConnector`.
+        source: an open connection of a supported driver, a `PoolConnector`, or a driver's own pool (of psycopg_pool
+            or asyncpg), which stays the caller's: its connections come back as they were.
         dialect: the SQL to speak; found from the driver where left out.
         joined: `True` says that the connection is in a transaction, for a driver that can't tell.
 
@@ -60,16 +62,43 @@ class Database:
         self._is_checked = True
         self._source: Guard | Pool
         self._guard: Guard | None = None
-        if isinstance(source, PoolConnector):
-            self._source = source._pool
-            self._is_checked = self._source.driver is not None
-            self._dialect = pooled_dialect(self._source, dialect, joined, is_async=False)
+        self._pool: Any = None
+        pool = pool_of(source)
+        if pool is not None:
+            self._pool = source
+            self._source = pool
+            self._is_checked = pool.driver is not None
+            self._dialect = pooled_dialect(pool, dialect, joined, is_async=False)
             return
         driver = driver_of(source)
         if not driver.is_blocking:
             raise ConfigurationError(f"{driver.name} connections are async; use AsyncDatabase")
         self._dialect = dialect_for(driver, dialect)
         self._source = self._guard = guard_of(source, driver, joined, _runner)
+
+    @classmethod
+    def connect(cls, url: str, **options: Any) -> Database:
+        """Open a database by its URL, with a pool of its own, which `close()` closes.
+
+        `sqlite:///relative.db`, `sqlite:////absolute.db`; `sqlite://`, in memory, has one connection whatever the
+        options of a pool say. `postgresql://user:password@host:port/name?sslmode=require` takes psycopg or psycopg2,
+        on the async face asyncpg or psycopg, whichever is installed, the first one first; `postgresql+psycopg2://`
+        names one. For SQLite both faces take sqlite3, on the async one in worker threads, which is quicker than
+        `sqlite+aiosqlite://`. What follows the `?` goes to the driver. The first connection is opened at once.
+
+        Args:
+            url: user, password and names are percent-encoded in it.
+            options: `pool_size` (5), connections at most; all other options of a `PoolConnector`; what is left goes
+                to the driver's own `connect`, and comes before what the URL says.
+
+        Raises:
+            ConfigurationError: the URL can't be read; its database, package or option is unknown.
+            MissingDependencyError: the package for it is not installed.
+            DatabaseError: the first connection could not be opened.
+        """
+        from .urls import connected  # brings urllib along, which `import mini_orm` does not
+
+        return drive(connected(cls, url, options, is_async=False))
 
     @classmethod
     def _bound(cls, db: Database, scope: Scope) -> Database:
@@ -81,6 +110,7 @@ class Database:
         bound._closed = False
         bound._is_checked = True
         bound._dialect = db._dialect
+        bound._pool = db._pool
         bound._source = db._source
         bound._guard = scope.guard
         return bound
@@ -97,6 +127,11 @@ class Database:
     def conn(self) -> Any:
         """The connection that was given; with a pool the open transaction's, or `None`. `None` after `close()`."""
         return connection_of(self._source, self._scope, closed=self._closed)
+
+    @property
+    def pool(self) -> Any:
+        """The pool that was given, or made by `connect`; `None` on one connection."""
+        return self._pool
 
     @property
     def _registry(self) -> Registry:
@@ -232,7 +267,7 @@ class Database:
         """Close the connection, after whatever runs on it has ended; let go of a pool. Twice is fine.
 
         Args:
-            close_pool: close the pool, too, where the database has one.
+            close_pool: close the pool, too, where the database has one. One that `connect` made is closed anyway.
 
         Raises:
             TransactionError: inside of a transaction on it.
@@ -240,7 +275,7 @@ class Database:
         refuse_close(self._source, self._scope)
         if isinstance(self._source, Pool):
             self._closed = True
-            if close_pool:
+            if close_pool or self._source.is_owned:
                 drive(self._source.close(_runner))
             return
         guard = self._source
@@ -350,7 +385,7 @@ def pooled_dialect(pool: Pool, dialect: Dialect | None, joined: bool | None, *, 
 def described(source: Guard | Pool, scope: Scope | None, *, closed: bool) -> str:
     """Say what a database stands on, in a word or two."""
     if isinstance(source, Pool):
-        name = "a pool" if source.driver is None else f"a pool of {source.driver.name}"
+        name = source.label or ("a pool" if source.driver is None else f"a pool of {source.driver.name}")
         closed = closed or source.closed
     else:
         name, closed = source.driver.name, source.closed

@@ -27,11 +27,12 @@ from .database import (
     refuse_tx,
 )
 from .executors import drive
+from .foreign_pools import pool_of
 from .guards import Guard, Runner, ThreadRunner, guard_of, thread_owner
+from .leases import PoolLease
 from .locks import Lock, ThreadHold
 from .ops_raw import raw, raw_all, raw_first
-from .pool import PoolConnector
-from .pooling import Pool, PoolLease
+from .pooling import Pool
 from .registry import Registry
 from .transactions import Scope, _open_scopes, route
 
@@ -56,15 +57,25 @@ class AsyncDatabase:
         self._source: Guard | Pool
         self._guard: Guard | None = None
         self._runner: Runner = TaskRunner()
-        if isinstance(source, PoolConnector):
-            self._source = source._pool
-            self._is_checked = self._source.driver is not None
-            self._dialect = pooled_dialect(self._source, dialect, joined, is_async=True)
+        self._pool: Any = None
+        pool = pool_of(source)
+        if pool is not None:
+            self._pool = source
+            self._source = pool
+            self._is_checked = pool.driver is not None
+            self._dialect = pooled_dialect(pool, dialect, joined, is_async=True)
             return
         driver = driver_of(source)
         self._dialect = dialect_for(driver, dialect)
         self._source = self._guard = guard_of(source, driver, joined, self._runner)
         self._runner = self._guard.runner
+
+    @classmethod
+    async def connect(cls, url: str, **options: Any) -> AsyncDatabase:
+        """Async twin of `Database.connect`."""
+        from .urls import connected  # brings urllib along, which `import mini_orm` does not
+
+        return await connected(cls, url, options, is_async=True)
 
     @classmethod
     def _bound(cls, db: AsyncDatabase, scope: Scope) -> AsyncDatabase:
@@ -77,6 +88,7 @@ class AsyncDatabase:
         bound._is_checked = True
         bound._dialect = db._dialect
         bound._runner = db._runner
+        bound._pool = db._pool
         bound._source = db._source
         bound._guard = scope.guard
         return bound
@@ -93,6 +105,11 @@ class AsyncDatabase:
     def conn(self) -> Any:
         """Async twin of `Database.conn`."""
         return connection_of(self._source, self._scope, closed=self._closed)
+
+    @property
+    def pool(self) -> Any:
+        """Async twin of `Database.pool`."""
+        return self._pool
 
     @property
     def _registry(self) -> Registry:
@@ -186,6 +203,7 @@ class AsyncDatabase:
         """
         refuse_close(self._source, self._scope)
         if isinstance(self._source, Pool):
+            close_pool = close_pool or self._source.is_owned
             if close_pool and self._source.is_async:
                 raise RuntimeError("the connections of this pool are closed by coroutines; use await aclose()")
             self._closed = True
@@ -206,7 +224,7 @@ class AsyncDatabase:
         refuse_close(self._source, self._scope)
         if isinstance(self._source, Pool):
             self._closed = True
-            if close_pool:
+            if close_pool or self._source.is_owned:
                 await self._source.close(self._runner)
             return
         guard = self._source
@@ -285,7 +303,7 @@ async def _use(guard: Guard, operation: Callable[..., Coroutine[Any, Any, R]], *
     """Run an operation as a use of its own, in the connection's thread."""
     executor = guard.executor
     try:
-        executor.enter()
+        await executor.enter_awaited()
         return await operation(executor, *args, **kwargs)
     finally:
-        executor.leave()
+        await executor.leave_awaited()

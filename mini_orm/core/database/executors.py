@@ -104,6 +104,11 @@ class Executor:
         except self._errors as exc:
             raise self.error(exc, None) from exc
 
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the open transaction has failed, so that a COMMIT of it would be a rollback."""
+        return self.driver.is_aborted(self.conn)
+
     def enter(self) -> None:
         """Begin a use of the connection.
 
@@ -134,8 +139,10 @@ class Executor:
         mode = self._mode
         if mode is not None:
             try:
-                self.driver.restore_mode(self.conn, mode)
-            except self._errors:
+                if not self.driver.restore_mode(self.conn, mode):
+                    return  # the user's own transaction goes on; a later use puts it back
+            except self._errors as exc:
+                self.error(exc, None)  # notes a connection that is lost
                 log.debug("the mode of a closed connection was not put back")
             self._mode = None
 
@@ -203,13 +210,38 @@ class Executor:
         except self._errors as exc:
             raise self.error(exc, None) from exc
 
+    # --- the same where a driver's calls are awaited (see awaiting.py) ---
+
+    async def enter_awaited(self) -> None:
+        """Do what `enter` does."""
+        self.enter()
+
+    async def leave_awaited(self) -> None:
+        """Do what `leave` does."""
+        self.leave()
+
+    async def look_awaited(self) -> Any:
+        """Do what `look` does."""
+        return self.look()
+
+    async def quiesce_awaited(self) -> None:
+        """Wait for the end of a statement that the connection's user left in its middle."""
+
+    async def undo_awaited(self) -> None:
+        """Do what `undo` does."""
+        self.undo()
+
+    async def reset_awaited(self, session: Any) -> None:
+        """Do what `reset` does."""
+        self.reset(session)
+
     # --- making ready ---
 
     def _settle(self, idle: bool) -> None:
         if not self._ready:
             self.driver.check(self.conn)
             self.driver.prepare(self.conn)
-            self._cursor = self.driver.cursor(self.conn)
+            self._cursor = self.driver.own_cursor(self.conn)
             self._ready = True
         if idle:
             self.driver.prepare_idle(self.conn)
@@ -294,7 +326,10 @@ class Executor:
         pauses = iter(_PAUSES)
         while True:
             try:
-                return cursor.executemany(sql, params) if many else cursor.execute(sql, params)
+                if many:
+                    cursor.executemany(sql, params)  # which gives back nothing in PEP 249
+                    return cursor
+                return cursor.execute(sql, params)
             except self._errors as exc:
                 if not has_looked and self.driver.is_doubtful(exc):
                     has_looked = True
@@ -333,7 +368,7 @@ class Executor:
 
     def _renew_cursor(self) -> None:
         # A statement that was left in the middle would keep its lock.
-        cursor, self._cursor = self._cursor, self.driver.cursor(self.conn)
+        cursor, self._cursor = self._cursor, self.driver.own_cursor(self.conn)
         self._close_cursor(cursor)
 
     def _close_cursor(self, cursor: Any) -> None:
@@ -405,7 +440,7 @@ class Executor:
         self.is_touched = True
         cursor = self.driver.cursor(self.conn)
         try:
-            await self._send(sql, () if params is None else params, own=cursor)
+            await self._send(sql, self.driver.no_params if params is None else params, own=cursor)
             rows: list[Row] = []
             try:
                 if cursor.description is not None:
@@ -413,7 +448,8 @@ class Executor:
                     rows = ([] if row is None else [row]) if first else cursor.fetchall()
             except self._errors as exc:
                 raise self.error(exc, None) from exc
-            return Result(rows, cursor.rowcount, cursor.lastrowid, cursor.description)
+            last_id = cursor.lastrowid if self.dialect.supports_last_id else None
+            return Result(rows, cursor.rowcount, last_id, cursor.description)
         finally:
             # Closed here, and not with its last reference, which may be dropped in another thread.
             self._close_cursor(cursor)

@@ -119,6 +119,7 @@ class Guard:
         "executor",
         "in_use",
         "is_left",
+        "life",
         "lock",
         "runner",
         "scope",
@@ -134,6 +135,8 @@ class Guard:
         self.scope: Any = None
         #: What `Executor.look` saw when a pool opened it.
         self.session: Any = None
+        #: When a pool opened it, and got it back last.
+        self.life: Any = None
         #: A transaction of the user's is open on it, and stays so until the user takes it again.
         self.is_left = False
         self.in_use = False

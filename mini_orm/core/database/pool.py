@@ -12,7 +12,9 @@ from typing import Any, get_args
 from ...errors import ConfigurationError, PoolError
 from ..drivers import driver_of_connect, is_connection
 from .executors import drive
-from .pooling import Policy, Pool, PoolLease, TransactionGuard
+from .health import Health, PoolStats
+from .leases import PoolLease
+from .pooling import Policy, Pool, TransactionGuard
 
 
 class PoolConnector:
@@ -34,10 +36,18 @@ class PoolConnector:
             `connection`, raw SQL).
         session_reset_hook: called with the connection instead of mini_orm's own reset.
         enforce_sqlite_thread_check: refuse sqlite3 connections that only one thread may use.
+        pre_ping: ask a connection whether it is alive before each use, at the price of a round trip; one that is not
+            is replaced before anybody notices. Without it the first to use a lost connection gets a `ConnectionLost`,
+            after which the pool closes all connections that were opened before.
+        max_age: seconds that a connection may live; then its next user gets a new one.
+        max_idle: seconds that a connection may wait for its next user. Both are looked at when connections are
+            taken, never in the background.
+
+    These names are the pool's own: what `connect` itself calls so is given by `functools.partial`.
 
     Raises:
-        ValueError: `max_size` below 1; an unknown guard; several connections to private memory databases of SQLite;
-            several sqlite3 connections without `check_same_thread=False`.
+        ValueError: `max_size` below 1; an unknown guard; seconds that are no positive number; several connections to
+            private memory databases of SQLite; several sqlite3 connections without `check_same_thread=False`.
         TypeError: `connect`, or the hook, can't be called.
     """
 
@@ -51,6 +61,9 @@ class PoolConnector:
         reset_session: bool = True,
         session_reset_hook: Callable[[Any], Any] | None = None,
         enforce_sqlite_thread_check: bool = True,
+        pre_ping: bool = False,
+        max_age: float | None = None,
+        max_idle: float | None = None,
         **kwargs: Any,
     ) -> None:
         if not callable(connect):
@@ -66,12 +79,14 @@ class PoolConnector:
         if transaction_guard not in get_args(TransactionGuard):
             allowed = ", ".join(map(repr, get_args(TransactionGuard)))
             raise ValueError(f"transaction_guard must be one of {allowed}")
+        _check_seconds(max_age=max_age, max_idle=max_idle)
         function, args, kwargs = _unwrapped(connect, args, kwargs)
         driver = driver_of_connect(function)
         if driver is not None and max_size > 1:
             driver.refuse_pool(function, args, kwargs, check_threads=enforce_sqlite_thread_check)
         policy = Policy(transaction_guard, strict_pool, reset_session, session_reset_hook)
-        self._pool = Pool(functools.partial(function, *args, **kwargs), driver, max_size, policy)
+        health = Health(pre_ping=bool(pre_ping), max_age=max_age, max_idle=max_idle)
+        self._pool = Pool(functools.partial(function, *args, **kwargs), driver, max_size, policy, health)
         if inspect.iscoroutinefunction(function):
             self._pool.is_async = True
 
@@ -83,6 +98,10 @@ class PoolConnector:
     def max_size(self) -> int:
         """How many connections there are at most."""
         return self._pool.size
+
+    def stats(self) -> PoolStats:
+        """Say what the pool is doing, and what it did. It asks no connection, and is a plain call on both faces."""
+        return self._pool.stats()
 
     def acquire(self, timeout: float | None = None) -> Any:
         """Take a connection out of the pool; `release` gives it back.
@@ -264,7 +283,15 @@ def _unwrapped(
 
 
 def _check_timeout(timeout: Any) -> None:
-    if timeout is None:
-        return
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or math.isnan(timeout) or timeout < 0:
+    if timeout is not None and not (_is_number(timeout) and timeout >= 0):
         raise ValueError("timeout is a number of seconds of at least 0, or None")
+
+
+def _check_seconds(**options: Any) -> None:
+    for name, seconds in options.items():
+        if seconds is not None and not (_is_number(seconds) and seconds > 0):
+            raise ValueError(f"{name} is a number of seconds above 0, or None")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)

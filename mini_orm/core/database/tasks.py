@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import threading
@@ -22,14 +23,16 @@ from typing import Any, TypeVar
 from ..._typing import RawParams
 from ...errors import ConfigurationError, ConnectionLost
 from ..drivers import Result
-from .executors import Executor, Stopped, drive, log
+from . import awaiting
+from .awaiting import AwaitingExecutor, ended, forget
+from .executors import Executor, drive, log
 from .guards import Guard, close_now, thread_owner
 from .locks import Lock, ThreadHold
 
 R = TypeVar("R")
-#: Seconds that a cancelled operation gets to end before its connection is given up.
-GRACE = 10.0
+#: Seconds between two interrupts of the same operation: by a call, and by a message to a server.
 _INTERRUPT_EVERY = 0.02
+_ASK_EVERY = 0.5
 
 
 class TaskHold(ThreadHold):
@@ -60,6 +63,9 @@ class TaskHold(ThreadHold):
 
     def wake(self) -> bool:
         """Let the task go on; `False` if its loop is closed, and it is gone."""
+        if asyncio._get_running_loop() is self._loop:
+            _wake(self._future)  # no loop has to be woken from its sleep
+            return True
         try:
             self._loop.call_soon_threadsafe(_wake, self._future)
         except RuntimeError:
@@ -150,12 +156,14 @@ class TaskRunner:
         self._worker: ThreadPoolExecutor | None = None
         self._hop: Callable[[Callable[[], Any]], Any] | None = None
         self._chosen = False
-        self._thread: int | None = None
+        #: Where an operation that runs without a hop has to be: in its thread, or in its event loop.
+        self._where: Callable[[], object] = threading.get_ident
+        self._home: object = None
 
     @property
     def is_inline(self) -> bool:
-        """Whether operations run in the loop's own thread."""
-        return self._chosen and self._hop is None
+        """Whether operations run in the loop's own thread, and wait for nothing but locks."""
+        return self._chosen and self._hop is None and self._where is threading.get_ident
 
     def fresh(self) -> TaskRunner:
         return TaskRunner()
@@ -173,13 +181,12 @@ class TaskRunner:
                 raise ConnectionLost("this connection was given up; open a new one") from guard.executor.broken
             if not self._chosen:
                 await self._choose(guard)
+            if self._hop is None:
+                self._require_home()
         except BaseException:
             operation.close()
             raise
         if self._hop is None:
-            if threading.get_ident() != self._thread:
-                operation.close()
-                raise ConfigurationError("this connection belongs to the thread of another event loop; open one here")
             return await operation
         try:
             return await self._hopped(guard, operation)
@@ -187,11 +194,25 @@ class TaskRunner:
             guard.executor.is_lost = True
             raise
 
+    def _require_home(self) -> None:
+        if self._where() != self._home:
+            raise ConfigurationError("this connection belongs to another event loop, or its thread; open one here")
+
     async def _choose(self, guard: Guard) -> None:
+        home = None
+        if guard.driver.is_awaited:
+            self._where = asyncio.get_running_loop
+            home = guard.driver.loop(guard.conn)
+            _put_executor(guard, AwaitingExecutor)
+        else:
+            await self._choose_thread(guard)
+        self._home = home or self._where()
+        self._chosen = True
+
+    async def _choose_thread(self, guard: Guard) -> None:
+        """Find out in which thread a blocking connection can be used."""
         driver, conn = guard.driver, guard.conn
-        executor_class: type[PatientExecutor] = HopExecutor
         hop = driver.hop(conn)
-        worker: ThreadPoolExecutor | None = None
         if hop is None:
             worker = self._worker or _new_worker()
             loop_free = functools.partial(_run_in, worker)
@@ -202,16 +223,11 @@ class TaskRunner:
                         "this connection belongs to another thread than the event loop's; open it in the loop's "
                         "thread, or so that any thread may use it: sqlite3.connect(path, check_same_thread=False)"
                     )
-                worker, executor_class = None, InlineExecutor
+                self._worker = None
             else:
-                hop = loop_free
-        old = guard.executor
-        if not isinstance(old, PatientExecutor):
-            new = executor_class(driver, old.conn, old.dialect, old.registry, joined=old.is_declared_joined)
-            new.is_touched = old.is_touched
-            guard.executor = new
-        self._thread = threading.get_ident()
-        self._worker, self._hop, self._chosen = worker, hop, True
+                self._worker, hop = worker, loop_free
+        _put_executor(guard, InlineExecutor if hop is None else HopExecutor)
+        self._hop = hop
 
     async def _hopped(self, guard: Guard, operation: Coroutine[Any, Any, R]) -> R:
         assert self._hop is not None
@@ -222,7 +238,6 @@ class TaskRunner:
             result: R = await asyncio.shield(call.done)
             return result
         except asyncio.CancelledError:
-            executor.cancel()
             await _settled(executor, call.done)
             raise
         finally:
@@ -246,12 +261,17 @@ class TaskRunner:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            await _ended(task)
+            task.add_done_callback(forget)
+            await ended(task)
+            if not task.done():
+                log.error("what a cancelled call had begun did not end within %s s; it goes on alone", awaiting.GRACE)
             raise
 
     async def close(self, guard: Guard) -> None:
         """Close the connection, in the thread where it lives."""
         if not guard.driver.is_blocking:
+            if self._chosen and self._hop is None:
+                self._require_home()
             await guard.driver.aclose(guard.conn)
             guard.closed = True
         elif self._worker is not None:
@@ -289,7 +309,7 @@ class TaskRunner:
             return False
         _background.add(task)
         task.add_done_callback(_background.discard)
-        task.add_done_callback(_forget)
+        task.add_done_callback(forget)
         return True
 
     def stop(self) -> None:
@@ -367,6 +387,15 @@ class _Call:
             self._set()
 
 
+def _put_executor(guard: Guard, executor_class: type[Executor]) -> None:
+    """Give a connection the executor that waits as its runner does, unless another runner has."""
+    old = guard.executor
+    if type(old) is Executor:
+        new = executor_class(guard.driver, old.conn, old.dialect, old.registry, joined=old.is_declared_joined)
+        new.is_touched = old.is_touched
+        guard.executor = new
+
+
 async def _run_in(worker: ThreadPoolExecutor, call: Callable[[], R]) -> R:
     return await asyncio.get_running_loop().run_in_executor(worker, call)
 
@@ -395,42 +424,24 @@ def _new_worker() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="mini_orm")
 
 
-async def _ended(task: asyncio.Future[Any]) -> None:
-    """Wait for the end of a task, whatever else is cancelled meanwhile."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + GRACE
-    task.add_done_callback(_forget)
-    while not task.done() and loop.time() < deadline:
-        try:
-            await asyncio.wait({task}, timeout=deadline - loop.time())
-        except asyncio.CancelledError:
-            continue  # the first cancellation is raised when the work has ended
-    if not task.done():
-        log.error("what a cancelled call had begun did not end within %s s; it goes on alone", GRACE)
-
-
 async def _settled(executor: Executor, future: asyncio.Future[Any]) -> None:
-    """Wait until a cancelled operation has ended, whatever else is cancelled meanwhile."""
+    """Interrupt an operation and wait until it has ended, whatever else is cancelled meanwhile."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + GRACE
+    deadline = loop.time() + awaiting.GRACE
+    pause = _ASK_EVERY if executor.driver.uses_network_to_interrupt else _INTERRUPT_EVERY
+    interrupt: asyncio.Future[None] | None = None
     while not future.done():
         if loop.time() > deadline:
             executor.broken = ConnectionLost("a cancelled operation did not end in time")
-            log.error("a cancelled operation did not end within %s s; its connection is given up", GRACE)
-            future.add_done_callback(_forget)
+            log.error("a cancelled operation did not end within %s s; its connection is given up", awaiting.GRACE)
+            future.add_done_callback(forget)
             return
-        try:
-            await asyncio.wait({future}, timeout=_INTERRUPT_EVERY)
-        except asyncio.CancelledError:
-            continue  # the first cancellation is raised when the connection is safe
-        if not future.done():
+        if not executor.driver.uses_network_to_interrupt:
             executor.cancel()
-    _forget(future)
-
-
-def _forget(future: asyncio.Future[Any]) -> None:
-    # The caller gets CancelledError; what the interrupted operation raised is of no use to anybody.
-    if not future.cancelled():
-        exc = future.exception()
-        if exc is not None and not isinstance(exc, Stopped):
-            log.debug("a cancelled operation ended with %s", type(exc).__name__)
+        elif interrupt is None or interrupt.done():
+            interrupt = loop.run_in_executor(None, executor.cancel)
+        with contextlib.suppress(asyncio.CancelledError):  # the first one is raised when the connection is safe
+            await asyncio.wait({future}, timeout=pause)
+    forget(future)
+    if interrupt is not None:  # else it would meet the connection's next user
+        await ended(interrupt)

@@ -78,6 +78,8 @@ class Block:
         if self._state != "open":
             raise TransactionError("the transaction around this one has ended, and this one with it")
         executor.require_transaction()
+        if executor.is_aborted:
+            raise TransactionError("a statement in this transaction failed, so the database keeps nothing of it")
         if any(block.is_dropped for block in executor.blocks):
             raise TransactionError("a transaction inside of this one was dropped before its end; nothing is kept")
         self._is_certain = False
@@ -236,7 +238,7 @@ class Scope:
         executor = self.guard.executor
         if self.parent is None:
             self._entered = True
-            executor.enter()
+            await executor.enter_awaited()
             if executor.in_transaction:
                 self._refuse_joined()
         self._block = Block(executor)
@@ -300,14 +302,22 @@ class Scope:
             if keep and block is not None:
                 await block.commit()
         finally:
-            if block is not None:
-                await block.rollback()  # nothing to do after a commit
-                self._block = None
-                if was_open:  # else the transaction around it has ended before, and this is another one's
-                    self.guard.executor.read_only = self._was_read_only
-            if self._entered:
-                self.guard.executor.leave()
-                self._entered = False
+            try:
+                if block is not None:
+                    await block.rollback()  # nothing to do after a commit
+            finally:  # also where the caller is cancelled once more, and hears of it now that the rollback is done
+                if block is None or not block.is_open:  # else an interrupt came first, and `close` is called again
+                    await self._let_go(was_open=was_open)
+
+    async def _let_go(self, *, was_open: bool) -> None:
+        """Note that nothing of it is left on the connection, and end the use."""
+        if self._block is not None:
+            self._block = None
+            if was_open:  # else the transaction around it has ended before, and this is another one's
+                self.guard.executor.read_only = self._was_read_only
+        if self._entered:
+            self._entered = False
+            await self.guard.executor.leave_awaited()
 
     def release(self) -> None:
         """Forget the transaction, and give the lock back. What is open of it, the next use rolls back."""

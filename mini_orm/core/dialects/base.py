@@ -40,7 +40,8 @@ class Dialect:
     requires_keys_first: ClassVar[bool] = False
     #: `IF NOT EXISTS` for an index.
     supports_index_if_not_exists: ClassVar[bool] = True
-    #: Keys can be handed out by the writer itself while it holds the database's write lock.
+    #: Keys can be had before their rows are inserted: from the sequence (`sequence_keys_sql`), or handed out by the
+    #: writer itself while it holds the database's write lock.
     supports_reserved_keys: ClassVar[bool] = False
     #: Asks whether the database remembers the keys that it gave, and whether a table has triggers.
     key_facts_sql: ClassVar[str] = ""
@@ -57,6 +58,8 @@ class Dialect:
     referrers_sql: ClassVar[str] = ""
     #: Other names of types -> what they stand for.
     type_names: ClassVar[Mapping[str, DeclaredType]] = {}
+    #: LIMIT travels as a value; else it stands in the text, as the database plans a query for its limit.
+    binds_limit: ClassVar[bool] = True
     #: The longest text that STARTSWITH and ENDSWITH look for as a pattern, in characters; `None`: any.
     max_pattern: ClassVar[int | None] = None
     #: The most values that one statement may bind.
@@ -65,6 +68,21 @@ class Dialect:
     max_depth: ClassVar[int] = 900
     #: The most entries of the parser's stack that a filter may need (see query/filters.py).
     max_stack: ClassVar[int] = 2000
+    #: Hands out the next keys of a table from its sequence; takes its name, the key's, their number, and both names
+    #: again. No rows: there is no sequence, or none that may be used.
+    sequence_keys_sql: ClassVar[str] = ""
+    #: Rows can be inserted from one array for each column (see `array_rows`).
+    supports_array_rows: ClassVar[bool] = False
+    #: Makes others wait that change a schema, until the transaction ends; empty where a transaction does so by itself.
+    schema_lock_sql: ClassVar[str] = ""
+    #: A foreign key can be made before the table that it refers to.
+    supports_early_foreign_keys: ClassVar[bool] = False
+    #: Asks for the foreign keys of other tables that keep a table from being dropped: table, name and definition.
+    dependent_keys_sql: ClassVar[str] = ""
+    #: Asks for the isolation level of the open transaction; empty where no transaction can be overtaken by another.
+    isolation_sql: ClassVar[str] = ""
+    #: The levels at which a transaction does not see what others commit after its begin.
+    snapshot_isolations: ClassVar[tuple[str, ...]] = ("repeatable read", "serializable")
     #: The driver tells the key that the last INSERT made.
     supports_last_id: ClassVar[bool] = False
     #: A longer IN list travels as one value (see `in_many`); `None`: never.
@@ -111,6 +129,22 @@ class Dialect:
     def placeholder(self, name: str) -> str:
         """Return the mark of a bound value."""
         return {"qmark": "?", "format": "%s", "pyformat": f"%({name})s", "named": f":{name}"}[self.paramstyle]
+
+    def without_values(self, sql: str) -> str:
+        """Write a statement that binds nothing as a driver takes it, which may read % in the text."""
+        return sql.replace("%", "%%") if self.paramstyle in ("format", "pyformat") else sql
+
+    def read(self, column: str, kind: ColumnType) -> str:
+        """Spell a column whose value is read, in the form that its codec decodes."""
+        return column
+
+    def bound(self, mark: str, kind: ColumnType) -> str:
+        """Spell the mark of a value that is written to a column, or compared with it."""
+        return mark
+
+    def number(self, mark: str, kind: str) -> str:
+        """Spell the mark of a number in an expression of a kind."""
+        return mark
 
     # --- schema ---
 
@@ -209,6 +243,10 @@ class Dialect:
     def many_value(self, kind: ColumnType, values: Sequence[Any]) -> Any:
         """Pack the values of an IN list for `in_many`."""
         raise NotImplementedError("this dialect binds each value of a list")
+
+    def array_rows(self, kinds: Sequence[ColumnType], mark: str) -> str:
+        """Spell the rows that arrays make, one for each column."""
+        raise NotImplementedError("this dialect has no arrays")
 
     def arithmetic(self, left: str, operator: str, right: str, kind: str) -> str:
         """Spell `+`, `-` or `*` over columns of a kind."""

@@ -39,6 +39,7 @@ class SQLiteDialect(Dialect):
     paramstyle = "qmark"
     supports_reserved_keys = True
     supports_last_id = True
+    supports_early_foreign_keys = True
     # It may change rows while it finds others; a subquery that does not refer to the row is run once, at the first.
     # Source: https://www.sqlite.org/lang_expr.html, "Correlated Subqueries"
     requires_keys_first = True

@@ -21,7 +21,14 @@ from ..dialects import Dialect
 _DRIVERS = {
     ("sqlite3", "Connection"): ("sqlite3", "Sqlite3Driver"),
     ("aiosqlite", "Connection"): ("aiosqlite", "AiosqliteDriver"),
+    ("psycopg", "Connection"): ("psycopg", "PsycopgDriver"),
+    ("psycopg", "AsyncConnection"): ("psycopg_async", "AsyncPsycopgDriver"),
+    ("psycopg2", "connection"): ("psycopg2", "Psycopg2Driver"),
+    ("asyncpg", "Connection"): ("asyncpg", "AsyncpgDriver"),
+    ("asyncpg", "PoolConnectionProxy"): ("asyncpg", "AsyncpgDriver"),
 }
+#: Packages whose connections are of another name than `Connection`.
+_CONNECTIONS = {"psycopg2": "connection"}
 
 
 class Result:
@@ -66,10 +73,16 @@ class Driver(ABC):
     name: ClassVar[str]
     #: `Database` can use it; otherwise only `AsyncDatabase`.
     is_blocking: ClassVar[bool] = True
+    #: Its statements are awaited one by one (see awaited.py).
+    is_awaited: ClassVar[bool] = False
+    #: `interrupt` sends a message and waits for its answer.
+    uses_network_to_interrupt: ClassVar[bool] = False
     #: Whether a transaction is open can be read from the connection.
     supports_transaction_state: ClassVar[bool] = True
     #: Reads the schema anew, or fails where another has it locked.
     look_sql: ClassVar[str] = ""
+    #: What a cursor takes for "no parameters", so that it leaves the text as it is.
+    no_params: ClassVar[Any] = None
     #: What the package, or the connection, raises for the database.
     errors: ClassVar[tuple[type[BaseException], ...]]
 
@@ -93,21 +106,29 @@ class Driver(ABC):
             ConfigurationError: says what to change.
         """
 
-    @abstractmethod
     def prepare(self, conn: Any) -> None:
         """Make a raw connection ready, once, in the thread that uses it."""
+        return
 
-    @abstractmethod
     def prepare_idle(self, conn: Any) -> None:
         """Make the settings that the database takes only outside of a transaction, once."""
+        return
 
     @abstractmethod
     def cursor(self, conn: Any) -> Any:
         """Make a cursor that returns plain tuples, whatever the user set on the connection."""
 
+    def own_cursor(self, conn: Any) -> Any:
+        """Make the cursor for compiled SQL, whose casts say what its values are."""
+        return self.cursor(conn)
+
     @abstractmethod
     def in_transaction(self, conn: Any) -> bool:
         """Tell whether a transaction is open on the raw connection."""
+
+    def is_aborted(self, conn: Any) -> bool:
+        """Tell whether the open transaction has failed, so that all it takes is a rollback."""
+        return False
 
     @abstractmethod
     def mode(self, conn: Any) -> Any:
@@ -118,16 +139,16 @@ class Driver(ABC):
         """Put the connection into mini_orm's mode; into autocommit only if it is `idle`."""
 
     @abstractmethod
-    def restore_mode(self, conn: Any, mode: Any) -> None:
-        """Put back what `mode` returned."""
+    def restore_mode(self, conn: Any, mode: Any) -> bool:
+        """Put back what `mode` returned; `False` where that has to wait for the end of a transaction."""
 
     @abstractmethod
     def classify(self, exc: BaseException, conn: Any) -> tuple[type[DatabaseError], dict[str, Any]]:
         """Return the class of an error, and `constraint`, `table`, `columns` where the database says."""
 
-    @abstractmethod
     def is_busy(self, exc: BaseException) -> bool:
         """Tell whether the statement failed because of another's lock, and may be tried again as it is."""
+        return False
 
     def is_unwaited(self, exc: BaseException) -> bool:
         """Tell whether it is a lock that the database does not wait for, whatever its timeout."""
@@ -137,9 +158,9 @@ class Driver(ABC):
         """Tell whether the error may be said of an old schema: `look_sql` waits for the new one."""
         return False
 
-    @abstractmethod
     def is_bound_elsewhere(self, conn: Any) -> bool:
         """Tell whether the connection refuses to be used in this thread."""
+        return False
 
     def set_read_only(self, cursor: Any, on: bool) -> bool:
         """Make the session refuse writes, where BEGIN does not say so; return whether that changed anything."""
@@ -153,7 +174,6 @@ class Driver(ABC):
     def reset_session(self, conn: Any, cursor: Any, session: Any) -> None:
         """Put back what `session` returned."""
 
-    @abstractmethod
     def refuse_pool(
         self, connect: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, check_threads: bool
     ) -> None:
@@ -162,6 +182,7 @@ class Driver(ABC):
         Raises:
             ValueError: they would not be connections to one database, or not be fit for several threads.
         """
+        return  # a server's connections are
 
     @abstractmethod
     def interrupt(self, conn: Any) -> None:
@@ -175,17 +196,21 @@ class Driver(ABC):
         """Return the async function that runs a call in the connection's own thread, if it has one."""
         return None
 
+    def loop(self, conn: Any) -> Any:
+        """Return the event loop that an awaited connection belongs to; `None` where it does not say."""
+        return None
+
     async def aclose(self, conn: Any) -> None:
         """Close a connection that has to be awaited."""
         raise NotImplementedError
 
-    @abstractmethod
     def busy_timeout(self, cursor: Any) -> float:
-        """Return how long a statement waits for a lock, in seconds."""
+        """Return how long a statement waits for a lock that another try may get, in seconds."""
+        return 0.0
 
-    @abstractmethod
     def set_busy_timeout(self, cursor: Any, seconds: float) -> None:
-        """Set how long a statement waits for a lock, in seconds."""
+        """Set how long a statement waits for a lock that another try may get, in seconds."""
+        return
 
     def check_dialect(self, dialect: Dialect) -> None:
         """Refuse a dialect of another database.
@@ -229,17 +254,23 @@ def is_connection(value: object) -> bool:
 
 def driver_of_connect(connect: Callable[..., Any]) -> Driver | None:
     """Find the driver whose connections a function opens: its package's own `connect`, or a connection's class."""
-    if isinstance(connect, type):
-        bases = ((base.__module__.partition(".")[0], base.__name__) for base in connect.__mro__)
-        return next((found for found in (_driver(*base) for base in bases) if found is not None), None)
-    if getattr(connect, "__name__", None) != "connect":
+    if getattr(connect, "__name__", None) == "connect":
+        owner = getattr(connect, "__self__", None)  # psycopg.connect is a method of its class
+        if not isinstance(owner, type):
+            # sqlite3.connect says that it is of _sqlite3.
+            return _driver_of_package((getattr(connect, "__module__", None) or "").partition(".")[0].lstrip("_"))
+        connect = owner
+    if not isinstance(connect, type):
         return None
-    # sqlite3.connect says that it is of _sqlite3.
-    root = (getattr(connect, "__module__", None) or "").partition(".")[0].lstrip("_")
-    return _driver(root, "Connection")
+    bases = ((base.__module__.partition(".")[0], base.__name__) for base in connect.__mro__)
+    return next((found for found in (_driver(*base) for base in bases) if found is not None), None)
 
 
 def driver_of_error(exc: BaseException) -> Driver | None:
     """Find the driver whose package raised an error, by the class of the error and its bases."""
     roots = (base.__module__.partition(".")[0] for base in type(exc).__mro__)
-    return next((found for found in (_driver(root, "Connection") for root in roots) if found is not None), None)
+    return next((found for found in map(_driver_of_package, roots) if found is not None), None)
+
+
+def _driver_of_package(root: str) -> Driver | None:
+    return _driver(root, _CONNECTIONS.get(root, "Connection"))

@@ -80,6 +80,7 @@ class Sqlite3Driver(Driver):
 
     name = "sqlite3"
     look_sql = "PRAGMA schema_version"
+    no_params = ()
     # sqlite3 lets these through for values that it can't bind.
     errors: ClassVar[tuple[type[BaseException], ...]] = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError)
 
@@ -163,10 +164,11 @@ class Sqlite3Driver(Driver):
         if idle:
             conn.isolation_level = None
 
-    def restore_mode(self, conn: sqlite3.Connection, mode: Any) -> None:
+    def restore_mode(self, conn: sqlite3.Connection, mode: Any) -> bool:
         isolation, conn.text_factory = mode
         if conn.isolation_level != isolation:
             conn.isolation_level = isolation
+        return True
 
     def prepare_idle(self, conn: sqlite3.Connection) -> None:
         self._refuse_converters(conn)

@@ -27,6 +27,11 @@ class Bulk(NamedTuple):
         """The places of the columns that are left out."""
         return tuple(place for place, column in enumerate(self.columns) if column is None)
 
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return next((len(column) for column in self.columns if column is not None), 0)
+
     def rows(self) -> list[tuple[Any, ...]]:
         """Return the rows, without the columns that are left out."""
         return list(zip(*(column for column in self.columns if column is not None), strict=True))

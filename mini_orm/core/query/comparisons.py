@@ -177,8 +177,11 @@ class Comparisons:
         return self._dialect.compared(scope.sql(ref), scope.column(ref).type, op)
 
     def _right(self, ref: Ref, operand: Token, scope: Scope) -> str:
+        kind = scope.column(ref).type
+        if operand[0] == "?":
+            return self._dialect.bound(self._mark, kind)
         sql = self._expressions.write(operand, scope)
-        if operand[0] == "EXPR" and operand[2] == "int" and scope.column(ref).type.kind == "decimal":
+        if operand[2] == "int" and kind.kind == "decimal":
             return self._dialect.as_decimal(sql)
         return sql
 
@@ -192,7 +195,7 @@ class Comparisons:
         if count < 0:
             sql = self._dialect.in_many(column, scope.column(ref).type, self._mark, negated=negated)
         else:
-            marks = ", ".join([self._mark] * count)
+            marks = ", ".join([self._dialect.bound(self._mark, scope.column(ref).type)] * count)
             sql = f"{column} {'NOT ' if negated else ''}IN ({marks})"
         if not has_none:
             return sql

@@ -38,6 +38,8 @@ CACHE_SIZE = 512
 CACHED_CONDITIONS = 200
 #: Rows in one multi-row INSERT: more make no difference that can be measured, and cost a longer text.
 BULK_ROWS = 200
+#: Rows in one INSERT by arrays: enough that the way to the server and back does not count.
+ARRAY_ROWS = 5000
 #: Keys that are no tuple and no mapping, without asking an abstract class.
 _PLAIN_KEYS = frozenset({int, str, bytes, UUID})
 
@@ -72,8 +74,8 @@ class Compiler:
         self.filters = Filters(table)
         self._cache: dict[Any, Any] = {}
         self._lock = threading.Lock()
-        self._all = ", ".join(self._qualified.values())
-        self._key_text = " AND ".join(f"{self._qualified[column.name]} = {self._mark}" for column in meta.pk)
+        self._all = self._shown(meta.columns)
+        self._key_text = " AND ".join(f"{self._qualified[column.name]} = {table.bound(column)}" for column in meta.pk)
         self._values = _getter(meta.columns)
         self._pk = tuple(table.columns[column.name] for column in meta.pk)
         self._pk_values = _getter(meta.pk)
@@ -87,7 +89,7 @@ class Compiler:
         self._required = frozenset(place for place, column in enumerate(meta.columns) if column.pk) - self._optional
         self.get_sql = f"SELECT {self._all} FROM {self._table.quoted} WHERE {self._key_text}"
         self.delete_sql = f"DELETE FROM {self._table.quoted} WHERE {self._key_text}"
-        assignments = ", ".join(f"{self._names[column.name]} = {self._mark}" for column in self._rest)
+        assignments = ", ".join(f"{self._names[column.name]} = {table.bound(column)}" for column in self._rest)
         self.update_sql = f"UPDATE {self._table.quoted} SET {assignments} WHERE {self._key_text}"
 
     def _plan(self, key: Any, make: Callable[[], Any], size: int = 0) -> Any:
@@ -102,6 +104,9 @@ class Compiler:
                     del self._cache[next(iter(self._cache))]
                 self._cache[key] = found
         return found
+
+    def _shown(self, columns: Sequence[ColumnMeta]) -> str:
+        return ", ".join(self._table.read(column, self._table.quoted) for column in columns)
 
     # --- keys ---
 
@@ -170,9 +175,9 @@ class Compiler:
         tokens = self.filters.read(where, params)
         order = read_order(order_by, self._table)
         _check_page(limit, offset)
-        key = ("select", tokens, order, limit is not None, offset is not None)
+        key = ("select", tokens, order, limit is not None if self.dialect.binds_limit else limit, offset is not None)
         filtered = len(params)
-        if limit is not None:
+        if limit is not None and self.dialect.binds_limit:
             params.append(limit)
         if offset is not None:
             params.append(offset)
@@ -187,12 +192,12 @@ class Compiler:
         ordered = f" ORDER BY {write_order(order, scope)}" if order else ""
         sql = f"SELECT {self._all} FROM {self._table.quoted}{scope.where(condition)}{ordered}"
         if limit is not None:
-            sql += f" LIMIT {self._mark}"
+            sql += f" LIMIT {self._mark if self.dialect.binds_limit else limit}"
         elif offset is not None and self.dialect.no_limit is not None:
             sql += f" LIMIT {self.dialect.no_limit}"
         if offset is not None:
             sql += f" OFFSET {self._mark}"
-        extra = (limit is not None) + (offset is not None)
+        extra = (limit is not None and self.dialect.binds_limit) + (offset is not None)
         return Plan(sql, _order([*places, *range(filtered, filtered + extra)]))
 
     def count(self, where: Any) -> Statement:
@@ -310,8 +315,7 @@ class Compiler:
         if not left_out:
             return InsertPlan(sql)
         if self.dialect.supports_returning:
-            names = ", ".join(self._qualified[column.name] for column in left_out)
-            return InsertPlan(f"{sql} RETURNING {names}", returning=left_out)
+            return InsertPlan(f"{sql} RETURNING {self._shown(left_out)}", returning=left_out)
         reread = tuple(column for column in left_out if column is not last_id)
         for column in reread:
             if column.pk:
@@ -319,11 +323,15 @@ class Compiler:
         return InsertPlan(sql, last_id=last_id, reread=reread)
 
     def _insert_into(self, omitted: tuple[int, ...], rows: int) -> str:
-        names = [self._names[column.name] for place, column in enumerate(self.meta.columns) if place not in omitted]
-        if not names:
+        columns = [column for place, column in enumerate(self.meta.columns) if place not in omitted]
+        if not columns:
             return f"INSERT INTO {self._table.quoted} {self.dialect.default_row}"
-        marks = f"({', '.join([self._mark] * len(names))})"
-        return f"INSERT INTO {self._table.quoted} ({', '.join(names)}) VALUES {', '.join([marks] * rows)}"
+        marks = f"({', '.join(map(self._table.bound, columns))})"
+        return f"{self._insert_start(columns)} VALUES {', '.join([marks] * rows)}"
+
+    def _insert_start(self, columns: Sequence[ColumnMeta]) -> str:
+        names = ", ".join(self._names[column.name] for column in columns)
+        return f"INSERT INTO {self._table.quoted} ({names})"
 
     def insert_rows(self, rows: int) -> str:
         """Compile an INSERT of several rows with all columns."""
@@ -333,6 +341,21 @@ class Compiler:
     def bulk_rows(self) -> int:
         """Return how many rows with all columns one statement may insert."""
         return max(1, min(BULK_ROWS, self.dialect.max_params // len(self.meta.columns)))
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether rows with all columns can be inserted as one array for each column."""
+        # What a db_type column holds is the driver's to know, and may be an array itself.
+        return self.dialect.supports_array_rows and all(column.type.db_type is None for column in self.meta.columns)
+
+    def insert_arrays(self) -> str:
+        """Compile an INSERT of as many rows as the arrays have, with all columns."""
+        sql: str = self._plan(("insert_arrays",), self._make_insert_arrays)
+        return sql
+
+    def _make_insert_arrays(self) -> str:
+        columns = self.meta.columns
+        return f"{self._insert_start(columns)} {self.dialect.array_rows([one.type for one in columns], self._mark)}"
 
     def highest_key(self) -> str:
         """Compile a SELECT of the highest auto key."""
@@ -352,8 +375,7 @@ class Compiler:
 
     def reread(self, columns: Sequence[ColumnMeta]) -> str:
         """Compile a SELECT of some columns by key."""
-        names = ", ".join(self._qualified[column.name] for column in columns)
-        return f"SELECT {names} FROM {self._table.quoted} WHERE {self._key_text}"
+        return f"SELECT {self._shown(columns)} FROM {self._table.quoted} WHERE {self._key_text}"
 
     def decoded(self, columns: Sequence[ColumnMeta], row: Row) -> dict[str, Any]:
         """Decode single values by field."""

@@ -58,7 +58,7 @@ class Expressions:
         if not fits:
             what = "assigned to" if target else "compared with"
             raise QueryError(f"{column} is {wanted}; an expression of {kind} can't be {what} it")
-        params.extend(self._number(number, kind) for number in numbers)
+        params.extend(numbers)
         return ("EXPR", token, kind)
 
     def _read(self, value: Any, table: Table, target: bool, numbers: list[Any], depth: int) -> tuple[Token, str]:
@@ -72,7 +72,9 @@ class Expressions:
         if isinstance(value, Arithmetic):
             if value.operator not in ("+", "-", "*"):
                 raise QueryError("an expression knows +, - and *")
+            first = len(numbers)
             left, left_kind = self._read(value.left, table, target, numbers, depth + 1)
+            second = len(numbers)
             right, right_kind = self._read(value.right, table, target, numbers, depth + 1)
             for side, kind in ((value.left, left_kind), (value.right, right_kind)):
                 number = not isinstance(side, F) or table.find(side.name, "F")[1].type.is_number
@@ -83,6 +85,9 @@ class Expressions:
             if kinds == {"decimal", "float"}:
                 raise QueryError(f"{table.meta.name}: Decimal and float don't mix in an expression; use Decimal(…)")
             kind = "decimal" if "decimal" in kinds else "float" if "float" in kinds else "int"
+            for place, part in ((first, left), (second, right)):
+                if part == ("?",):
+                    numbers[place] = self._number(numbers[place], kind)
             return (value.operator, left, right, kind), kind
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise QueryError(f"an expression takes columns and numbers, got {type(value).__name__}")
@@ -105,15 +110,14 @@ class Expressions:
     # --- writing ---
 
     def write(self, token: Token, scope: Scope) -> str:
-        """Write an expression, or the mark of a value."""
-        if token[0] == "?":
-            return self._mark
+        """Write an expression."""
         if token[0] == "F":
             return scope.sql(token[1])
         if token[0] == "EXPR":
             return self.write(token[1], scope)
         operator, left, right, kind = token
-        texts = [self.write(left, scope), self.write(right, scope)]
+        number = self._dialect.number(self._mark, kind)
+        texts = [number if side == ("?",) else self.write(side, scope) for side in (left, right)]
         if kind != "decimal" or not self._has_text_decimals:
             # From the left + and - need no brackets, which the parser would have to remember.
             if left[0] in ("+", "-") and operator == "*":
@@ -124,6 +128,8 @@ class Expressions:
 
     def write_assigned(self, token: Token, column: Column, scope: Scope) -> str:
         """Write what a column is set to."""
+        if token[0] == "?":
+            return self._dialect.bound(self._mark, column.type)
         sql = self.write(token, scope)
         is_result = token[0] == "EXPR" and len(token[1]) == 4
         return self._dialect.assigned(sql, column.type) if is_result else sql

@@ -43,8 +43,8 @@ def select_linked(relation: Relation, dialect: Dialect, keys: Sequence[Any]) -> 
     ours = link.quoted_names(relation.link_local)
     theirs = zip(target.quoted_names(relation.remote), link.quoted_names(relation.link_remote), strict=True)
     shown = [
-        *(f"{target.quoted}.{name}" for name in target.names.values()),
-        *(f"{link.quoted}.{name}" for name in ours),
+        *(target.read(column, target.quoted) for column in target.meta.columns),
+        *(link.read(column, link.quoted) for column in relation.link_local),
     ]
     joined = " AND ".join(f"{target.quoted}.{own} = {link.quoted}.{other}" for own, other in theirs)
     params: list[Any] = []
@@ -69,4 +69,4 @@ def _one_of(table: Table, column: Column, values: Sequence[Any], params: list[An
         params.append(dialect.many_value(kind, found))
         return dialect.in_many(name, kind, mark, negated=False)
     params.extend(found)
-    return f"{name} IN ({', '.join([mark] * len(found))})"
+    return f"{name} IN ({', '.join([dialect.bound(mark, kind)] * len(found))})"

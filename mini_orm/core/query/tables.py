@@ -143,6 +143,14 @@ class Table:
         """Return the names of columns as SQL writes them."""
         return tuple(self.names[column.name] for column in columns)
 
+    def read(self, column: ColumnMeta, alias: str) -> str:
+        """Write a column whose value is read."""
+        return self.dialect.read(f"{alias}.{self.names[column.name]}", column.type)
+
+    def bound(self, column: ColumnMeta) -> str:
+        """Write the mark of a value of a column."""
+        return self.dialect.bound(self.dialect.placeholder("value"), column.type)
+
     def key(self, alias: str) -> str:
         """Write the columns of the key."""
         return ", ".join(f"{alias}.{name}" for name in self.quoted_names(self.meta.pk))

@@ -9,19 +9,21 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
-from ...errors import QueryError, QueryTypeError, UniqueViolation
+from ...errors import QueryError, QueryTypeError, SerializationFailure, UniqueViolation
 from ...validation import validate
 from ..conditions import C
 from ..database.executors import Executor
 from ..database.transactions import atomic
 from ..objects import build
-from ..query.compiler import Compiler
+from ..query.bulk import Bulk
+from ..query.compiler import ARRAY_ROWS, Compiler
 from ..query.statements import InsertPlan
 
+T = TypeVar("T")
 #: How often `get_or_create` looks again for a row that another transaction inserted and deleted.
 _ATTEMPTS = 10
 _MAX_KEY = 2**63 - 1
@@ -150,7 +152,7 @@ async def _insert_columns(
     auto = compiler.meta.auto
     omitted = bulk.omitted
     if not omitted:
-        await atomic(executor, lambda: _insert_same(executor, compiler, bulk.rows()))
+        await _whole(executor, compiler, bulk, lambda: _insert_bulk(executor, compiler, bulk))
         return [compiler.completed(obj, {}) for obj in objects] if compiler.meta.frozen else list(objects)
     if auto is None or not compiler.dialect.supports_reserved_keys:
         return None
@@ -159,16 +161,16 @@ async def _insert_columns(
         return None
     _refuse_twice(compiler, cls, objects)
 
-    async def work() -> range | None:
-        highest = await _highest_key(executor, compiler)
-        if highest is None or highest + len(objects) > _MAX_KEY:
-            return None
-        keys = range(highest + 1, highest + 1 + len(objects))
-        bulk.columns[place] = keys
-        await _insert_same(executor, compiler, bulk.rows())
+    executor.refuse_read_only()
+
+    async def work() -> Sequence[int] | None:
+        keys = await _next_keys(executor, compiler, len(objects))
+        if keys is not None:
+            bulk.columns[place] = keys
+            await _insert_bulk(executor, compiler, bulk)
         return keys
 
-    keys = await atomic(executor, work)
+    keys = await _whole(executor, compiler, bulk, work)
     if keys is None:
         return None
     if compiler.meta.frozen:
@@ -176,6 +178,39 @@ async def _insert_columns(
     for obj, key in zip(objects, keys, strict=True):
         setattr(obj, auto.name, key)
     return list(objects)
+
+
+async def _whole(executor: Executor, compiler: Compiler, bulk: Bulk, work: Callable[[], Awaitable[T]]) -> T:
+    """Insert all rows or none. One statement does so by itself, and the values of a sequence are no part of it."""
+    is_one = compiler.takes_arrays and bulk.size <= ARRAY_ROWS
+    return await (work() if is_one and not executor.in_transaction else atomic(executor, work))
+
+
+async def _insert_bulk(executor: Executor, compiler: Compiler, bulk: Bulk) -> None:
+    """Insert rows that have all columns."""
+    if compiler.takes_arrays:
+        await _insert_arrays(executor, compiler, [column for column in bulk.columns if column is not None])
+    else:
+        await _insert_same(executor, compiler, bulk.rows())
+
+
+async def _insert_arrays(executor: Executor, compiler: Compiler, columns: Sequence[Sequence[Any]]) -> None:
+    sql = compiler.insert_arrays()
+    for start in range(0, len(columns[0]), ARRAY_ROWS):
+        await executor.execute(sql, [list(column[start : start + ARRAY_ROWS]) for column in columns])
+
+
+async def _next_keys(executor: Executor, compiler: Compiler, count: int) -> Sequence[int] | None:
+    """Return the keys that the database gives out next; `None` where they can't be had beforehand."""
+    auto, dialect, table = compiler.meta.auto, compiler.dialect, compiler.meta.table
+    assert auto is not None
+    if dialect.sequence_keys_sql:
+        params = [table, auto.column, count, table, auto.column]
+        return sorted(row[0] for row in await executor.fetch_all(dialect.sequence_keys_sql, params)) or None
+    highest = await _highest_key(executor, compiler)
+    if highest is None or highest + count > _MAX_KEY:
+        return None
+    return range(highest + 1, highest + 1 + count)
 
 
 async def _insert_rows(
@@ -206,7 +241,7 @@ async def _insert_rows(
 
 
 async def _reserve_keys(executor: Executor, compiler: Compiler, rows: list[Row]) -> list[int | None]:
-    """Hand out the keys that the database would, while the transaction keeps other writers out.
+    """Give the rows without a key the next ones: from the sequence, or while the transaction keeps other writers out.
 
     Each row that has none gets the next one and goes into the bulk; `rows` is changed. Where the keys run out the
     rows stay as they are, and the database answers.
@@ -216,9 +251,40 @@ async def _reserve_keys(executor: Executor, compiler: Compiler, rows: list[Row])
     place = compiler.meta.columns.index(auto)
     if not any(place in omitted for omitted, _ in rows):
         return [None] * len(rows)
+    hand_out = _keys_of_sequence if compiler.dialect.sequence_keys_sql else _keys_by_hand
+    keys = await hand_out(executor, compiler, rows, place)
+    if keys is None:
+        return [None] * len(rows)
+    for number, (key, (omitted, values)) in enumerate(zip(keys, rows, strict=True)):
+        if key is not None:
+            values.insert(place - sum(other < place for other in omitted), key)
+            rows[number] = (tuple(other for other in omitted if other != place), values)
+    return keys
+
+
+async def _keys_of_sequence(
+    executor: Executor, compiler: Compiler, rows: Sequence[Row], place: int
+) -> list[int | None] | None:
+    given = {
+        values[place - sum(other < place for other in omitted)] for omitted, values in rows if place not in omitted
+    }
+    waiting = sum(place in omitted for omitted, _ in rows)
+    keys: list[int] = []
+    while len(keys) < waiting:
+        found = await _next_keys(executor, compiler, waiting - len(keys))
+        if found is None:
+            return None
+        keys.extend(key for key in found if key not in given)  # the sequence does not know what is given
+    following = iter(keys)
+    return [next(following) if place in omitted else None for omitted, _ in rows]
+
+
+async def _keys_by_hand(
+    executor: Executor, compiler: Compiler, rows: Sequence[Row], place: int
+) -> list[int | None] | None:
     highest = await _highest_key(executor, compiler)
     if highest is None:
-        return [None] * len(rows)
+        return None
     keys: list[int | None] = []
     for omitted, values in rows:
         if place not in omitted:
@@ -227,13 +293,7 @@ async def _reserve_keys(executor: Executor, compiler: Compiler, rows: list[Row])
         else:
             highest += 1
             keys.append(highest)
-    if highest > _MAX_KEY:
-        return [None] * len(rows)
-    for number, (key, (omitted, values)) in enumerate(zip(keys, rows, strict=True)):
-        if key is not None:
-            values.insert(place - sum(other < place for other in omitted), key)
-            rows[number] = (tuple(other for other in omitted if other != place), values)
-    return keys
+    return keys if highest <= _MAX_KEY else None
 
 
 async def _highest_key(executor: Executor, compiler: Compiler) -> int | None:
@@ -255,6 +315,9 @@ async def _highest_key(executor: Executor, compiler: Compiler) -> int | None:
 
 async def _insert_same(executor: Executor, compiler: Compiler, rows: Sequence[Sequence[Any]]) -> None:
     """Insert rows that have all columns, many in a statement."""
+    if compiler.takes_arrays:
+        await _insert_arrays(executor, compiler, list(zip(*rows, strict=True)))
+        return
     size = compiler.bulk_rows()
     whole = len(rows) - len(rows) % size
     sql = compiler.insert_rows(size)
@@ -312,11 +375,32 @@ async def get_or_create(
         except UniqueViolation as exc:
             if not compiler.is_about(exc, lookup):
                 raise
+            if violation is None:
+                await _refuse_snapshot(executor, compiler, sql, params, exc)
             violation = exc  # another was first; if its row is gone again, so is the obstacle
             continue
         return compiler.completed(obj, filled), True
     assert violation is not None
     raise violation
+
+
+async def _refuse_snapshot(
+    executor: Executor, compiler: Compiler, sql: str, params: list[Any], violation: UniqueViolation
+) -> None:
+    """Refuse to look for a row that the caller's transaction will never see.
+
+    Raises:
+        SerializationFailure: the transaction sees what was there when it began, and the row came later.
+    """
+    dialect = compiler.dialect
+    if not dialect.isolation_sql or not executor.in_transaction or await executor.fetch_one(sql, params) is not None:
+        return
+    level = await executor.fetch_one(dialect.isolation_sql)
+    if level is not None and level[0] in dialect.snapshot_isolations:
+        raise SerializationFailure(
+            f"get_or_create: another transaction inserted this {compiler.meta.name}, and this one, which is "
+            f"{level[0]}, can't see it; run it again (run_in_transaction does)"
+        ) from violation
 
 
 def _insertion(executor: Executor, compiler: Compiler, obj: Any) -> Callable[[], Any]:

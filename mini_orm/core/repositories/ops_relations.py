@@ -14,6 +14,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from ..._typing import Row
+from ...errors import UniqueViolation
 from ..conditions import C, WhereExpression, WhereInput
 from ..database.executors import Executor
 from ..database.transactions import atomic
@@ -27,6 +28,8 @@ from . import ops
 from .creation import Batch, Creation, Draft, Ends, Links, plain
 from .related import Include, RelatedResult
 
+#: How often `link` looks again for links that others make at the same time.
+_ATTEMPTS = 10
 #: Links in one DELETE.
 _KEYS_AT_ONCE = 200
 
@@ -258,7 +261,17 @@ def _chunks(dialect: Dialect, columns: Sequence[ColumnMeta], keys: Sequence[Any]
 
 async def link(executor: Executor, links: Links) -> int:
     """Insert the links that are not there; return how many that were."""
-    return await atomic(executor, lambda: _insert(executor, links)) if links.drafts else 0
+    if not links.drafts:
+        return 0
+    names = [column.name for column in (*links.relation.link_local, *links.relation.link_remote)]
+    attempts = 0
+    while True:
+        try:
+            return await atomic(executor, lambda: _insert(executor, links))
+        except UniqueViolation as exc:  # another linked some of them since they were looked for
+            attempts += 1
+            if attempts == _ATTEMPTS or not links.compiler.is_about(exc, names):
+                raise
 
 
 async def unlink(executor: Executor, ends: Ends) -> int:

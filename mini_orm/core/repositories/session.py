@@ -62,6 +62,7 @@ class SessionDatabase(Database):
         self._given = db
         self._dialect = db._dialect
         self._is_checked = db._is_checked
+        self._pool = db._pool
         self._source = db._source
         self._guard = db._guard
 

@@ -23,6 +23,7 @@ class AsyncSessionDatabase(AsyncDatabase):
         self._dialect = db._dialect
         self._is_checked = db._is_checked
         self._runner = db._runner
+        self._pool = db._pool
         self._source = db._source
         self._guard = db._guard
 

@@ -11,7 +11,7 @@ from ..database.executors import Executor
 from ..database.transactions import atomic
 from ..dialects import Dialect
 from ..models import model_meta
-from .ddl import create_schema_sql, in_key_order
+from .ddl import in_key_order, new_table_sql
 from .inspect import index_obstacle
 
 
@@ -47,20 +47,40 @@ async def apply_schema_async(
 
 async def apply(executor: Executor, dialect: Dialect, models: list[type], if_not_exists: bool) -> list[str]:
     """Run the statements of models that are in order already."""
-    statements = [sql for cls in models for sql in create_schema_sql(cls, dialect, if_not_exists=if_not_exists)]
-    if not statements:
+    if not models:
         return []
+    plans = [
+        (model_meta(cls), *new_table_sql(cls, dialect, models[place + 1 :], if_not_exists=if_not_exists))
+        for place, cls in enumerate(models)
+    ]
     refuse_clashes(models)
+    statements: list[str] = []
 
-    # The transaction is the lock: on SQLite it is the only writer from its start.
     async def run_all() -> None:
+        await lock_schema(executor, dialect)
         if if_not_exists:
             await _refuse_taken(executor, dialect, models)
+        last: list[str] = []
+        for meta, early, late in plans:
+            statements.extend(early)
+            if late and not (if_not_exists and await _is_there(executor, dialect, meta.table)):
+                last.extend(late)
+        statements.extend(last)
         for sql in statements:
-            await executor.execute(sql)
+            await executor.execute(dialect.without_values(sql))
 
     await atomic(executor, run_all)
     return statements
+
+
+async def lock_schema(executor: Executor, dialect: Dialect) -> None:
+    """Wait for others that change a schema. On SQLite the transaction does so: it is the only writer from its start."""
+    if dialect.schema_lock_sql:
+        await executor.fetch_one(dialect.schema_lock_sql)
+
+
+async def _is_there(executor: Executor, dialect: Dialect, table: str) -> bool:
+    return await executor.fetch_one(dialect.table_kind_sql, [table]) is not None
 
 
 def refuse_clashes(models: list[type]) -> None:

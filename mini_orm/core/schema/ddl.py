@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ...errors import ModelError
 from ..dialects import Dialect
@@ -15,7 +15,7 @@ def create_table_sql(cls: type, dialect: Dialect, *, if_not_exists: bool = False
     Raises:
         ModelError: the class is no model, or a column has no type in the dialect.
     """
-    return _table(model_meta(cls), dialect, if_not_exists)
+    return _table(model_meta(cls), dialect, if_not_exists, later=())
 
 
 def create_index_sql(
@@ -54,6 +54,24 @@ def create_schema_sql(cls: type, dialect: Dialect, *, if_not_exists: bool = Fals
     """Return the statements that make a model's table and its indexes, in order."""
     table = create_table_sql(cls, dialect, if_not_exists=if_not_exists)
     return [table, *create_indexes_sql(cls, dialect, if_not_exists=if_not_exists)]
+
+
+def new_table_sql(
+    cls: type, dialect: Dialect, later: Iterable[type], *, if_not_exists: bool = False
+) -> tuple[list[str], list[str]]:
+    """Return the statements that make a model's table and indexes, and those that make its other foreign keys.
+
+    These are the ones that refer to tables which are made `later`, where the database takes them only then.
+    """
+    meta = model_meta(cls)
+    tables = set() if dialect.supports_early_foreign_keys else {model_meta(other).table for other in later}
+    early = [_table(meta, dialect, if_not_exists, later=tables)]
+    late = [
+        f"ALTER TABLE {dialect.quote(meta.table)} ADD {_foreign_key(column, column.fk, dialect)}"
+        for column in meta.columns
+        if column.fk is not None and column.fk.resolve()[0] in tables
+    ]
+    return [*early, *create_indexes_sql(cls, dialect, if_not_exists=if_not_exists)], late
 
 
 def in_key_order(models: Iterable[type]) -> list[type]:
@@ -130,14 +148,14 @@ def default_sql(meta: ModelMeta, column: ColumnMeta, dialect: Dialect) -> str | 
         raise ModelError(f"{meta.name}.{column.name}: {exc}", model=meta.name, field=column.name) from exc
 
 
-def _table(meta: ModelMeta, dialect: Dialect, if_not_exists: bool) -> str:
+def _table(meta: ModelMeta, dialect: Dialect, if_not_exists: bool, *, later: Collection[str]) -> str:
     lines = [_column(meta, column, dialect, default_sql(meta, column, dialect)) for column in meta.columns]
     if meta.auto is None:
         lines.append(f"PRIMARY KEY ({_names(meta.pk, dialect)})")
     lines += [
-        f"FOREIGN KEY ({dialect.quote(column.column)}) {_reference(column.fk, dialect)}"
+        _foreign_key(column, column.fk, dialect)
         for column in meta.columns
-        if column.fk is not None
+        if column.fk is not None and column.fk.resolve()[0] not in later
     ]
     start = "CREATE TABLE IF NOT EXISTS" if if_not_exists else "CREATE TABLE"
     body = ",\n  ".join(lines)
@@ -154,6 +172,10 @@ def _column(meta: ModelMeta, column: ColumnMeta, dialect: Dialect, default: str 
     if default is not None:
         parts.append(f"DEFAULT {default}")
     return " ".join(parts)
+
+
+def _foreign_key(column: ColumnMeta, fk: ForeignKey, dialect: Dialect) -> str:
+    return f"FOREIGN KEY ({dialect.quote(column.column)}) {_reference(fk, dialect)}"
 
 
 def _reference(fk: ForeignKey, dialect: Dialect) -> str:

@@ -11,21 +11,21 @@ Rules of this file:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ...errors import SchemaConflictError, UniqueViolation
+from ...errors import ProgrammingError, SchemaConflictError, UniqueViolation
 from ..database.database import Database
 from ..database.database_async import AsyncDatabase
 from ..database.executors import Executor, log
 from ..database.transactions import atomic
 from ..dialects import Dialect
 from ..models import ModelMeta, model_meta
-from .apply import check_face, models_in_order, refuse_clashes
-from .ddl import create_schema_sql
+from .apply import check_face, lock_schema, models_in_order, refuse_clashes
+from .ddl import new_table_sql
 from .diff import Difference, diff
-from .inspect import index_obstacle, inspect, referring_tables
+from .inspect import dependent_keys, index_obstacle, inspect, referring_tables
 
 Policy = Literal["raise", "recreate"]
 POLICIES: tuple[str, ...] = ("raise", "recreate")
@@ -87,6 +87,11 @@ class _Look:
     differences: tuple[Difference, ...]
 
     @property
+    def is_missing(self) -> bool:
+        """Whether there is no table."""
+        return any(one.severity == "safe" and one.what == "table" for one in self.differences)
+
+    @property
     def conflicts(self) -> tuple[Difference, ...]:
         return tuple(difference for difference in self.differences if difference.severity == "conflict")
 
@@ -98,16 +103,37 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
     recreated: list[_Look] = []
     statements: list[str] = []
 
+    async def run(sql: str) -> None:
+        await executor.execute(dialect.without_values(sql))
+        statements.append(sql)
+
     async def mend() -> list[_Look]:
+        await lock_schema(executor, dialect)
         looks = [await _look(executor, dialect, cls) for cls in models]
         if schema_conflict == "recreate":
             recreated.extend(await _recreatable(executor, dialect, looks))
         _refuse([look for look in looks if look not in recreated])
+        last: list[str] = []
+        others: list[str] = []
         for look in recreated:
-            statements.append(f"DROP TABLE {dialect.quote(look.meta.table)}")
-            await executor.execute(statements[-1])
+            for other, key, definition in await dependent_keys(executor, dialect, look.meta.table):
+                start, name = f"ALTER TABLE {dialect.quote(other)}", dialect.quote(key)
+                await run(f"{start} DROP CONSTRAINT {name}")
+                others.append(f"{start} ADD CONSTRAINT {name} {definition}")
+            await run(f"DROP TABLE {dialect.quote(look.meta.table)}")
+        new = [look for look in looks if look in recreated or look.is_missing]
+        for place, look in enumerate(new):
+            early, late = new_table_sql(look.cls, dialect, [other.cls for other in new[place + 1 :]])
+            last.extend(late)
+            for sql in early:
+                await run(sql)
         for look in looks:
-            statements.extend(await _mend(executor, dialect, look, anew=look in recreated))
+            if look not in new:
+                await _mend(run, look)
+        for sql in last:
+            await run(sql)
+        for sql in others:
+            await _put_back(executor, run, sql)
         return looks
 
     looks = [await _look(executor, dialect, cls) for cls in models]
@@ -161,21 +187,24 @@ def _refuse(looks: list[_Look]) -> None:
         raise errors[0]
 
 
-async def _mend(executor: Executor, dialect: Dialect, look: _Look, *, anew: bool) -> list[str]:
-    statements = []
-    if anew:
-        safe = [Difference("safe", "table", look.meta.table, "", tuple(create_schema_sql(look.cls, dialect)))]
-    else:
-        safe = [difference for difference in look.differences if difference.severity == "safe"]
-    for difference in safe:
+async def _put_back(executor: Executor, run: Callable[[str], Awaitable[None]], sql: str) -> None:
+    """Make a foreign key of another table again, which had to go with the table that it referred to."""
+    try:
+        await atomic(executor, lambda: run(sql))
+    except ProgrammingError as exc:
+        log.warning("a foreign key fits the table that was made anew no more, and is gone: %s (%s)", sql, exc)
+
+
+async def _mend(run: Callable[[str], Awaitable[None]], look: _Look) -> None:
+    for difference in look.differences:
+        if difference.severity != "safe":
+            continue
         for sql in difference.statements:
             try:
-                await executor.execute(sql)
+                await run(sql)
             except UniqueViolation as exc:
                 message = f"rows are equal in the columns of the unique index {difference.name!r}"
                 raise _error(look.meta, (Difference("conflict", "index", difference.name, message),)) from exc
-            statements.append(sql)
-    return statements
 
 
 def _log(look: _Look, anew: bool) -> None:

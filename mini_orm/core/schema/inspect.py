@@ -98,7 +98,7 @@ async def inspect(executor: Executor, dialect: Dialect, table: str) -> LiveTable
         primary_key=tuple(row[0] for row in keyed),
         foreign_keys=tuple(_foreign_key(list(rows)) for _, rows in groupby(foreign_keys, itemgetter(0))),
         indexes=tuple(_index(list(rows)) for _, rows in groupby(indexes, itemgetter(0))),
-        has_rows=await executor.fetch_one(f"SELECT 1 FROM {dialect.quote(table)} LIMIT 1") is not None,
+        has_rows=await _has_row(executor, dialect, f"SELECT 1 FROM {dialect.quote(table)} LIMIT 1"),
     )
 
 
@@ -126,9 +126,21 @@ async def referring_tables(executor: Executor, dialect: Dialect, table: str) -> 
     for (name, _), group in groupby(rows, itemgetter(0, 1)):
         refers = " AND ".join(f"{dialect.quote(row[2])} IS NOT NULL" for row in group)
         sql = f"SELECT 1 FROM {dialect.quote(name)} WHERE {refers} LIMIT 1"
-        if name not in found and await executor.fetch_one(sql) is not None:
+        if name not in found and await _has_row(executor, dialect, sql):
             found[name] = None
     return list(found)
+
+
+async def dependent_keys(executor: Executor, dialect: Dialect, table: str) -> list[tuple[str, str, str]]:
+    """Return the foreign keys of other tables that keep `table` from being dropped: table, name, definition."""
+    if not dialect.dependent_keys_sql:
+        return []
+    rows = await executor.fetch_all(dialect.dependent_keys_sql, [table])
+    return [(name, key, definition) for name, key, definition in rows]
+
+
+async def _has_row(executor: Executor, dialect: Dialect, sql: str) -> bool:
+    return await executor.fetch_one(dialect.without_values(sql)) is not None
 
 
 def _column(row: Row) -> LiveColumn:

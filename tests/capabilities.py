@@ -1,0 +1,56 @@
+"""Why a backend does not run a test: the capabilities that contracts ask for, each with the reason where one lacks it.
+
+`scripts/rules_table.py` puts the reasons below the table of contracts and backends in tests/README.md, and finds no
+excuse for a test that a backend does not run without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tests.backends import POOLED_BACKENDS, POSTGRES_BACKENDS, SQLITE_BACKENDS, Backend
+
+#: The columns of the tables.
+FAMILIES: Mapping[str, Sequence[type[Backend]]] = {
+    "SQLite": SQLITE_BACKENDS,
+    "PostgreSQL": POSTGRES_BACKENDS,
+    "Pools": POOLED_BACKENDS,
+}
+
+CAPABILITIES: Mapping[str, str] = {
+    "aborts_on_errors": "SQLite's transactions go on after a statement has failed",
+    "keeps_nan": "SQLite has no NaN",
+    "refuses_scripts": "PostgreSQL runs several statements of one text",
+    "stores_text": "PostgreSQL has types of its own for what SQLite keeps as text",
+    "supports_autocommit": "about the attribute `autocommit`, which sqlite3 does not always have, and asyncpg never",
+    "supports_awaited_pools": "the pool's connections are opened by a call that blocks",
+    "supports_blocking_calls": "about calls that block, and the calls of this face are awaited",
+    "supports_dangling_keys": "PostgreSQL enforces foreign keys always",
+    "supports_driver_commit": "asyncpg has no call that commits, and psycopg2's ends nothing that it did not begin",
+    "supports_early_foreign_keys": "PostgreSQL wants the table that a foreign key refers to before the key",
+    "supports_functions": "SQL functions of the test's own are SQLite's",
+    "supports_implicit_begin": "asyncpg is always in autocommit: no transaction begins by itself",
+    "supports_own_connect": "a connection bound to the loop's thread is opened there, by a function of ours",
+    "supports_row_factory": "asyncpg takes the class of its rows when it connects",
+    "supports_tasks": "about tasks and their cancellation, and the calls of this face block",
+    "supports_thread_check": "only sqlite3 binds its connections to threads",
+    "supports_threads": "the connection is bound to the loop's thread",
+    "survives_errors": "PostgreSQL's transactions take nothing but a rollback after a statement has failed",
+    "uses_file": "about SQLite's file: its locks, its pragmas, its own SQL",
+}
+
+#: Contracts that are bound to some backends only, by name.
+CHOSEN: Mapping[str, str] = {
+    "AsyncConnectionContract": "about tasks, and the calls of this face block",
+    "BlockingDriverContract": "about a driver that blocks, under the face that awaits",
+    "CancellationContract": "about tasks and their cancellation, and the calls of this face block",
+    "InlineContract": "about a connection that works in the loop's own thread",
+    "InterruptContract": "about interrupting a connection in a worker thread, and the calls of this face block",
+    "LiveSchemaProperty": "the SQL is the dialect's, and one driver of it shows that; the property takes its time",
+    "NativeDriverContract": "about a driver whose connections are awaited",
+    "OffTheLoopContract": "about work away from the event loop, and the calls of this face block",
+    "PathProperties": "the SQL is the dialect's, and a driver on each face shows that; the property takes its time",
+    "PostgresUrlContract": "about URLs of PostgreSQL; the backend only says the face",
+    "ServerHealthContract": "about a server that goes away; the backend only says the face",
+    "SqliteUrlContract": "about URLs of SQLite; the backend only says the face",
+}

@@ -1,0 +1,369 @@
+"""A server that goes down under load, again and again: P6 X1 X9 what is lost, what is kept, who is served again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import itertools
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import psycopg
+
+from mini_orm import ConnectionLost, OperationalError
+from mini_orm.core.database import awaiting
+from tests import backends, servers
+from tests.backends import Handle, maybe_await
+from tests.contracts.server_tools import ServerTools
+from tests.contracts.transactions import LIMIT
+
+WORKERS = 12
+#: Pairs of rows between two faults.
+ENOUGH = 40
+
+
+class OwnServer:
+    """The server of these tests alone, which they kill and start, in place of the run's."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+
+    @functools.cached_property
+    def server(self) -> servers.Postgres:
+        return self._stack.enter_context(servers.own_postgres())
+
+    def start(self) -> None:
+        """Have it run."""
+        if self.server._process is None:
+            self.server.start()
+
+    def close(self) -> None:
+        """Stop it, if it was ever asked for."""
+        self._stack.close()
+        self.__dict__.pop("server", None)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[servers.Postgres]:
+        """Have backends use it."""
+        with (
+            mock.patch.object(backends, "_test_database", lambda: self.server.params),
+            mock.patch.object(backends, "_server_connection", lambda: self),
+        ):
+            yield self.server
+
+    def execute(self, sql: str) -> None:
+        """Run a statement on a connection of its own."""
+        with psycopg.connect(**self.server.params, autocommit=True) as conn:
+            conn.execute(sql)
+
+
+own = OwnServer()
+
+
+def tearDownModule() -> None:
+    """Stop the server; unittest looks for this in the module that the cases say they are of."""
+    own.close()
+
+
+class LostServerTools(ServerTools):
+    """A server of one's own, and workers that write to it."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        own.start()  # here: the event loop would complain of the time that it takes
+
+    async def asyncSetUp(self) -> None:
+        self.server = self.enterContext(own.in_place())
+        await super().asyncSetUp()
+        self.addCleanup(self.start)
+        #: What became of each pair of rows: it got as far as its `body`, its `commit`, or was `kept`.
+        self.fates: dict[tuple[int, int], str] = {}
+        self.errors: list[Exception] = []
+        self.up = self.gate()
+        self.up.set()
+        self.waiting: list[int] = []
+        self.is_ending = False
+
+    def start(self) -> None:
+        """Have the server run, and a new connection to look from."""
+        if self.server._process is None:
+            own.start()
+            self.look_anew()
+
+    def look_anew(self) -> None:
+        self.look.close()
+        self.look = self.backend.raw()
+        self.addCleanup(self.look.close)
+
+    # --- load ---
+
+    async def work(self, worker: int) -> None:
+        """Write pairs of rows, each pair in a transaction, until the end; after an error wait for the server."""
+        for number in itertools.count():
+            if self.is_ending:
+                return
+            try:
+                await self.write_pair(worker, number)
+            except Exception as exc:
+                self.errors.append(exc)
+                up = self.up
+                self.waiting.append(worker)
+                await up.wait()
+
+    async def write_pair(self, worker: int, number: int) -> None:
+        self.fates[worker, number] = "body"
+        async with self.transaction() as tx:
+            await self.add(tx, f"{worker} {number} a")
+            await self.add(tx, f"{worker} {number} b")
+            self.fates[worker, number] = "commit"
+        self.fates[worker, number] = "kept"
+
+    @contextlib.asynccontextmanager
+    async def load(self) -> Any:
+        """Have all workers write inside of the block."""
+        handles = [self.spawn(self.work, worker) for worker in range(WORKERS)]
+        try:
+            yield
+        finally:
+            self.is_ending = True
+            self.up.set()
+            await self.joined(handles)
+
+    async def joined(self, handles: list[Handle]) -> None:
+        for handle in handles:
+            await self.within(handle.join())
+
+    def kept(self) -> list[tuple[int, int]]:
+        return [pair for pair, fate in [*self.fates.items()] if fate == "kept"]
+
+    async def everybody_writes(self) -> None:
+        """Let the load go on until each worker has stored some pair more, and all of them enough."""
+        before = set(self.kept())
+
+        def is_enough() -> bool:
+            new = set(self.kept()) - before
+            return len(new) >= ENOUGH and len({worker for worker, _ in new}) == WORKERS
+
+        await self.until(is_enough)
+
+    def check_rows(self) -> None:
+        """Check that what was committed is there, what wasn't is not, and that nothing is there by half."""
+        found = set(self.balances())
+        for (worker, number), fate in self.fates.items():
+            pair = {f"{worker} {number} a", f"{worker} {number} b"}
+            there = pair & found
+            if fate == "kept":
+                self.assertEqual(there, pair, "a committed row is gone")
+            elif fate == "body":
+                self.assertEqual(there, set(), "a row is there that was never committed")
+            else:  # the connection was lost in COMMIT: nobody can tell, but it is whole
+                self.assertIn(there, (set(), pair), "half of a transaction is there")
+        self.assertEqual(len(self.fates) - len(self.kept()), len(self.errors))
+
+
+class LostServerContract(LostServerTools):
+    """P6 X1: a server that goes down."""
+
+    async def down_and_up(self, end: Callable[[], None]) -> None:
+        """Take the server down in the middle of the load; see who notices, and who is served when it is back."""
+        await self.everybody_writes()
+        self.up, self.waiting = self.gate(), []
+        known = len(self.errors)
+        end()
+        await self.until(lambda: len(self.waiting) == WORKERS)
+        errors = self.errors[known:]
+        self.assertTrue(all(isinstance(error, OperationalError) for error in errors), errors)
+        # Who had a connection lost it; the others could not get a new one.
+        self.assertTrue(any(isinstance(error, ConnectionLost) for error in errors), errors)
+        self.start()
+        self.check_rows()
+        self.up.set()
+        await self.everybody_writes()
+        self.assertEqual(self.errors[known + WORKERS :], [], "a caller was not served, though the server was up again")
+
+    async def test_killed_again_and_again(self) -> None:
+        """P6 X1: killed under load, the server keeps what was committed, and everybody is served when it is back."""
+        async with self.load():
+            for _ in range(3):
+                await self.down_and_up(self.server.kill)
+        self.check_rows()
+        await self.assert_whole()
+
+    async def test_stopped(self) -> None:
+        """P6 X1: the same of a server that is stopped in an orderly way, and says so."""
+        async with self.load():
+            await self.down_and_up(self.server.stop)
+        self.check_rows()
+        await self.assert_whole()
+
+
+class LostSessionContract(LostServerTools):
+    """P6 X1 X9: a server that ends single sessions."""
+
+    def end_one(self, condition: str) -> bool:
+        """Have the server end one session of which something is true; tell whether there was one."""
+        ended = self.look.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            f"AND backend_type = 'client backend' AND datname = current_database() AND {condition} LIMIT 1"
+        ).fetchone()
+        return ended is not None and bool(ended[0])
+
+    async def test_under_load(self) -> None:
+        """P6 X1: sessions that end in the middle of transactions: a ConnectionLost each, and the load goes on."""
+
+        def is_noticed(known: int) -> bool:
+            # One that had just committed is replaced without anybody's notice; then the next one ends.
+            self.end_one("state <> 'idle' AND xact_start IS NOT NULL")
+            return len(self.errors) > known
+
+        async with self.load():
+            for _ in range(10):
+                await self.until(functools.partial(is_noticed, len(self.errors)))
+            await self.everybody_writes()
+        strange = [error for error in self.errors if not isinstance(error, ConnectionLost)]
+        self.assertEqual(strange, [])
+        self.check_rows()
+        await self.assert_whole()
+
+    async def test_in_a_quiet_block(self) -> None:
+        """P6 X1: a session that ends while its block does something else: the block's end says so, or its own error."""
+        for inner in (False, True):
+            with self.subTest(inner=inner):
+                with self.assertRaises(ConnectionLost):
+                    async with self.transaction() as tx:
+                        await self.add(tx, "gone")
+                        async with self.transaction(tx) if inner else contextlib.nullcontext(tx) as innermost:
+                            await self.add(innermost, "gone, too")
+                            self.assertTrue(self.end_one("state = 'idle in transaction'"))
+                with self.assertRaises(ZeroDivisionError):
+                    async with self.transaction() as tx:
+                        await self.add(tx, "gone")
+                        self.assertTrue(self.end_one("state = 'idle in transaction'"))
+                        raise ZeroDivisionError
+        self.assertEqual(self.balances(), {})
+        await self.add(self.db, "served")
+        await self.assert_whole()
+
+    async def test_limits_of_the_server(self) -> None:
+        """P6 X1 Errors: a session that the server ends for its own time limits is a ConnectionLost, too."""
+        for limit in ("idle_in_transaction_session_timeout", "transaction_timeout"):
+            if not self.value(f"SELECT count(*) FROM pg_settings WHERE name = '{limit}'"):
+                continue  # an older server
+            with self.subTest(limit), self.assertRaises(ConnectionLost):
+                async with self.transaction() as tx:
+                    await self.add(tx, "gone")
+                    await maybe_await(tx.execute(f"SET LOCAL {limit} = '20ms'"))
+                    await self.until(lambda: not self.in_progress())
+                    await self.add(tx, "late")
+        self.assertEqual(self.balances(), {})
+        await self.assert_whole()
+
+    async def held_commit(self, end: Callable[[], Any]) -> list[int]:
+        """Write a row in `run_in_transaction`, and end its session in COMMIT; return its calls."""
+        calls: list[int] = []
+
+        async def write(tx: Any) -> None:
+            calls.append(1)
+            await self.add(tx, "doubtful")
+
+        async def caller() -> None:
+            with self.assertRaises(ConnectionLost):
+                await self.in_transaction(write)
+
+        handle = self.spawn(caller)
+        await self.until(end)
+        await self.within(handle.join())
+        return calls
+
+    async def test_before_the_commit_is_done(self) -> None:
+        """X9 P6: lost while a deferred constraint is checked, by its session or with the server: nothing is kept."""
+        self.look.execute(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$"
+        )
+        self.look.execute(
+            "CREATE CONSTRAINT TRIGGER waits AFTER INSERT ON account DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION wait()"
+        )
+        for kill in (False, True):
+            with self.subTest(kill=kill):
+                self.look.execute("SELECT pg_advisory_lock(1)")
+
+                def end(kill: bool = kill) -> bool:
+                    if kill and self.blocked():
+                        self.server.kill()
+                        return True
+                    return not kill and self.end_one("wait_event_type = 'Lock'")
+
+                self.assertEqual(len(await self.held_commit(end)), 1)
+                self.start()
+                self.assertEqual(self.balances(), {})
+                if not kill:
+                    self.look.execute("SELECT pg_advisory_unlock(1)")
+        self.look.execute("DROP TRIGGER waits ON account")
+        await self.add(self.db, "served")
+        await self.assert_whole()
+
+    async def test_after_the_commit_is_done(self) -> None:
+        """X9 P6: lost when the row is committed and the answer is not sent: it is there, and nothing runs twice."""
+        self.look.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")  # a COMMIT waits for its answer
+        try:
+            self.look.execute("SELECT pg_reload_conf()")
+            await self.until(lambda: self.value("SHOW synchronous_standby_names") == "nobody")
+            calls = await self.held_commit(lambda: self.end_one("wait_event = 'SyncRep'"))
+        finally:
+            self.look.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            self.look.execute("SELECT pg_reload_conf()")
+        self.assertEqual(len(calls), 1)
+        self.assertEqual(self.balances(), {"doubtful": 0})
+        await self.until(lambda: self.value("SHOW synchronous_standby_names") == "")
+        await self.add(self.db, "served")
+        await self.assert_whole()
+
+
+class FrozenServerContract(LostServerTools):
+    """X7: a server that does not answer any more."""
+
+    requires = ("supports_tasks",)
+
+    async def test_cancelled(self) -> None:
+        """X7 P2: who is cancelled waits for the grace period at most; the connection is given up, its place is free."""
+        self.enterContext(mock.patch.object(awaiting, "GRACE", 0.2))
+        logging.getLogger("psycopg").addHandler(quiet := logging.NullHandler())  # it tells what it gives up
+        self.addCleanup(logging.getLogger("psycopg").removeHandler, quiet)
+        holder = self.enterContext(contextlib.closing(self.backend.raw()))
+        for name, work in (("operation", self.one_row), ("transaction", self.one_transaction)):
+            with self.subTest(name):
+                task = asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
+                holder.execute("BEGIN")
+                holder.execute("LOCK TABLE account")
+                await self.until(lambda: self.blocked() == 1)
+                pid = self.value("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    holder.execute("ROLLBACK")
+                    task.cancel()
+                    done, _ = await asyncio.wait({task}, timeout=LIMIT)
+                    self.assertTrue(done, "the cancelled task is stuck")
+                    self.assertTrue(task.cancelled())
+                    self.assertEqual(self.pool.stats().in_use, 0)
+                    await self.add(self.db, f"served after {name}")
+                finally:
+                    os.kill(pid, signal.SIGCONT)
+                await self.until(lambda: not self.in_progress())
+        self.assertEqual(sorted(self.balances()), ["served after operation", "served after transaction"])
+        await self.assert_whole()
+
+    async def one_row(self) -> None:
+        await self.add(self.db, "one")
+
+    async def one_transaction(self) -> None:
+        async with self.transaction() as tx:
+            await self.add(tx, "one")
