@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from .models import Contact, Member, Status, User
+from .models import Author, Contact, Member, Post, Status, User
 
 _NAMES = ("Ada Lovelace", "Grace Hopper", "Zoë Keating", "Alan Turing", "Søren Kierkegaard", "Mary Somerville")
 _CITIES = ("Lyon", "Osaka", "Málaga", "Leeds", "Porto")
 _STATUSES = tuple(Status)
 _EPOCH = datetime(2024, 1, 1)
 LOWEST_AGE, HIGHEST_AGE = 18, 87
+POSTS_EACH = 10
 
 
 def _scattered(number: int) -> int:
@@ -50,3 +51,14 @@ def contact(number: int) -> Contact:
 def member(number: int) -> Member:
     """Make a member, whose key is the number."""
     return Member(number, *_plain(number), *_rich(number))
+
+
+def author(number: int) -> Author:
+    """Make an author without a key."""
+    return Author(_NAMES[_scattered(number) % len(_NAMES)], email(number))
+
+
+def post(number: int) -> Post:
+    """Make a post without a key, of the author who is next when each one before has written all of theirs."""
+    some = _scattered(number)
+    return Post((number - 1) // POSTS_EACH + 1, f"{_CITIES[some % len(_CITIES)]} {some}", some % 1000)

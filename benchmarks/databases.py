@@ -19,7 +19,11 @@ from mini_orm import Database, Repository, apply_schema
 
 from . import data
 from .contestants.sqlite import connect
-from .models import FIELDS, MODELS, Contact, User
+from .models import FIELDS, MODELS, Author, Contact, Post, User
+
+
+class NotAvailable(Exception):
+    """There is no server; the text says why, in one line."""
 
 
 def fill(db: Database, rows: int) -> None:
@@ -27,6 +31,9 @@ def fill(db: Database, rows: int) -> None:
     apply_schema(db, MODELS)
     Repository(db, User).insert_many(data.user(number) for number in range(1, rows + 1))
     Repository(db, Contact).insert_many(data.contact(number) for number in range(1, rows + 1))
+    authors = -(-rows // data.POSTS_EACH)
+    Repository(db, Author).insert_many(data.author(number) for number in range(1, authors + 1))
+    Repository(db, Post).insert_many(data.post(number) for number in range(1, rows + 1))
     for table in FIELDS:
         db.execute(f"CREATE TABLE original_{table} AS SELECT * FROM {table}")
 
@@ -77,5 +84,11 @@ def package_version(name: str) -> str:
         return "not installed"
 
 
+def _on_postgres(rows: int) -> Databases:
+    from .databases_postgres import PostgresDatabases  # needs packages that SQLite does not
+
+    return PostgresDatabases(rows)
+
+
 #: By the name on the command line: what makes its databases, given the number of rows.
-DATABASES: dict[str, Callable[[int], Databases]] = {"sqlite": SqliteFiles}
+DATABASES: dict[str, Callable[[int], Databases]] = {"sqlite": SqliteFiles, "postgres": _on_postgres}

@@ -62,6 +62,29 @@ class Member:
     __table__ = "members"
 
 
-MODELS: tuple[type[Any], ...] = (User, Contact, Member)
+@dataclass
+class Author:
+    """One of those whose posts are loaded with them."""
+
+    name: str
+    email: str
+    id: int | None = field(default=None, metadata={"pk": True, "auto": True})
+
+    __table__ = "authors"
+
+
+@dataclass
+class Post:
+    """What an author wrote."""
+
+    author_id: int = field(metadata={"fk": (Author, "id"), "index": True})
+    title: str
+    views: int
+    id: int | None = field(default=None, metadata={"pk": True, "auto": True})
+
+    __table__ = "posts"
+
+
+MODELS: tuple[type[Any], ...] = (User, Contact, Member, Author, Post)
 #: The fields of each table, which are its columns.
 FIELDS = {model.__table__: tuple(model.__dataclass_fields__) for model in MODELS}

@@ -53,7 +53,8 @@ class Operation:
     Args:
         name: of the contestants' method, and on the command line.
         title: in the table.
-        targets: the highest ratio to hand-written code that is aimed at, by database.
+        targets: the highest ratio to hand-written code that is aimed at, by database; those that are not there don't
+            take part.
         calls: in one round.
         prepare: makes the arguments of a round.
         seen: makes of a call's result what has to be equal.
@@ -93,8 +94,13 @@ def _one_key_each(turn: Round) -> Batch:
     return Batch([(key,) for key in keys], turn.calls)
 
 
+def _all_keys_at_once(turn: Round) -> Batch:
+    keys = [turn.random.randint(1, turn.rows) for _ in range(turn.calls)]
+    return Batch([(keys,)], turn.calls)
+
+
 def _filter_ages(turn: Round) -> Batch:
-    # Low enough that 20 rows are found soon: what is measured is a page, not SQLite reading the table.
+    # Low enough that 20 rows are found soon: what is measured is a page, not the database reading the table.
     return Batch([(age,) for age in turn.some_ages(60)], turn.calls)
 
 
@@ -157,6 +163,19 @@ def _contacts(contacts: Sequence[Contact]) -> Any:
     return [_fields(contact, FIELDS["contacts"]) for contact in contacts]
 
 
+def _pages(pages: Sequence[Sequence[User]]) -> Any:
+    return [_users(page) for page in pages]
+
+
+def _authors(found: Sequence[Any]) -> Any:
+    """Take a `RelatedResult`, or the pair that is made by hand."""
+    pairs = [one if isinstance(one, tuple) else (one.obj, one.relations["posts"]) for one in found]
+    return [
+        (_fields(author, FIELDS["authors"]), [_fields(post, FIELDS["posts"]) for post in posts])
+        for author, posts in pairs
+    ]
+
+
 def _itself(result: Any) -> Any:
     return result
 
@@ -166,22 +185,53 @@ def _only_the_table(result: Any) -> None:
 
 
 OPERATIONS = (
-    Operation("get", "get by key", {"sqlite": 1.0}, 1000, _one_key_each, _user),
-    Operation("list_plain", "list, 5 plain columns", {"sqlite": 1.0}, 1, _nothing, _contacts, unit="row", grows=True),
+    Operation("get", "get by key", {"sqlite": 1.0, "postgres": 1.05}, 1000, _one_key_each, _user),
     Operation(
-        "list_rich", "list, 9 columns with codecs", {"sqlite": 0.75}, 1, _nothing, _users, unit="row", grows=True
+        "list_plain",
+        "list, 5 plain columns",
+        {"sqlite": 1.0, "postgres": 1.0},
+        1,
+        _nothing,
+        _contacts,
+        unit="row",
+        grows=True,
     ),
-    Operation("filter", "filter + order + limit 20", {"sqlite": 0.9}, 50, _filter_ages, _users),
-    Operation("count", "count with a filter", {"sqlite": 1.03}, 20, _count_ages, _itself, grows=True),
     Operation(
-        "update_where", "update_where", {"sqlite": 1.03}, 5, _changes_by_age, _itself, grows=True, writes="users"
+        "list_rich",
+        "list, 9 columns with codecs",
+        {"sqlite": 0.75, "postgres": 0.8},
+        1,
+        _nothing,
+        _users,
+        unit="row",
+        grows=True,
     ),
-    Operation("exists", "exists by an indexed column", {"sqlite": 1.3}, 2000, _emails, _itself),
-    Operation("insert", "insert one, committed", {"sqlite": 1.1}, 150, _one_new_user_each, _user, writes="users"),
+    Operation("filter", "filter + order + limit 20", {"sqlite": 0.9, "postgres": 1.0}, 50, _filter_ages, _users),
+    Operation("count", "count with a filter", {"sqlite": 1.03, "postgres": 1.03}, 20, _count_ages, _itself, grows=True),
+    Operation(
+        "update_where",
+        "update_where",
+        {"sqlite": 1.03, "postgres": 1.03},
+        5,
+        _changes_by_age,
+        _itself,
+        grows=True,
+        writes="users",
+    ),
+    Operation("exists", "exists by an indexed column", {"sqlite": 1.3, "postgres": 1.05}, 2000, _emails, _itself),
+    Operation(
+        "insert",
+        "insert one, committed",
+        {"sqlite": 1.1, "postgres": 1.05},
+        150,
+        _one_new_user_each,
+        _user,
+        writes="users",
+    ),
     Operation(
         "insert_in_transaction",
         "insert one, in a transaction",
-        {"sqlite": 1.1},
+        {"sqlite": 1.1, "postgres": 1.05},
         500,
         _new_users_at_once,
         _users,
@@ -190,7 +240,7 @@ OPERATIONS = (
     Operation(
         "update_in_transaction",
         "update one, in a transaction",
-        {"sqlite": 1.2},
+        {"sqlite": 1.2, "postgres": 1.05},
         500,
         _changed_users,
         _itself,
@@ -199,7 +249,7 @@ OPERATIONS = (
     Operation(
         "delete_in_transaction",
         "delete one, in a transaction",
-        {"sqlite": 1.15},
+        {"sqlite": 1.15, "postgres": 1.05},
         1000,
         _stored_users,
         _itself,
@@ -208,7 +258,7 @@ OPERATIONS = (
     Operation(
         "insert_many",
         "insert_many with keys",
-        {"sqlite": 1.15},
+        {"sqlite": 1.15, "postgres": 0.5},
         10_000,
         _new_users_at_once,
         _only_the_table,
@@ -218,13 +268,30 @@ OPERATIONS = (
     Operation(
         "insert_many_given",
         "insert_many without keys",
-        {"sqlite": 0.9},
+        {"sqlite": 0.9, "postgres": 0.55},
         10_000,
         _members_at_once,
         _only_the_table,
         unit="row",
         writes="members",
     ),
+    Operation(
+        "eager_load",
+        "eager load, 10 posts an author",
+        {"sqlite": 1.1, "postgres": 1.1},
+        1,
+        _nothing,
+        _authors,
+        unit="row",
+        grows=True,
+    ),
     Operation("get_async", "async get", {"sqlite": 0.45}, 100, _one_key_each, _user),
+    Operation("get_tasks", "async get, 50 tasks", {"postgres": 0.6}, 2000, _all_keys_at_once, _users),
+    Operation("list_tasks", "async list of 100, 50 tasks", {"postgres": 0.7}, 200, _all_keys_at_once, _pages),
 )
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+def measured_on(database: str) -> list[Operation]:
+    """Return the operations that take part where this is the database."""
+    return [operation for operation in OPERATIONS if database in operation.targets]

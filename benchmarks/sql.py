@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from .contestants import CONTESTANTS
-from .databases import DATABASES, Databases
-from .operations import BY_NAME, OPERATIONS, USUAL_ROWS, Operation
+from .databases import DATABASES, Databases, NotAvailable
+from .operations import BY_NAME, USUAL_ROWS, Operation, measured_on
 from .profiling import listing, profile
 from .report import OURS, as_json, as_text, header, replaced, write_json
 from .rounds import ContestantFailed, RemoteContestant, Result, measure
@@ -84,7 +84,7 @@ def calls_for(operation: Operation, rows: int, *, quick: bool) -> int:
 
 def run(databases: Databases, options: argparse.Namespace) -> list[Result]:
     """Start the contestants and measure the operations."""
-    chosen = [one for one in OPERATIONS if options.only is None or one.name in options.only]
+    chosen = [one for one in measured_on(options.db) if options.only is None or one.name in options.only]
     if not chosen:
         return []
     with ExitStack() as stack:
@@ -124,22 +124,31 @@ def main(arguments: list[str] | None = None) -> int:
     options = found.parse_args(arguments)
     if options.write_readme and (options.quick or options.only or options.profile):
         found.error("--write-readme is for a whole run: not with --quick, --only or --profile")
+    known = {IMPORT, *(operation.name for operation in measured_on(options.db))}
+    unknown = sorted({*(options.only or ()), *filter(None, [options.profile])} - known)
+    if unknown:
+        found.error(f"not measured with --db {options.db}: {', '.join(unknown)}")
     options.rows = options.rows or (QUICK_ROWS if options.quick else USUAL_ROWS)
     options.repeats = options.repeats or (QUICK_REPEATS if options.quick else REPEATS)
-    with DATABASES[options.db](options.rows) as databases:
-        if options.profile:
-            print_profile(databases, options)
-            return 0
-        try:
-            results = run(databases, options)
-        except ContestantFailed as exc:
-            say(str(exc))
-            return 1
-        cost = None
-        if options.only is None or IMPORT in options.only:
-            say(f"{IMPORT} …")
-            cost = measure_import(options.repeats)
-        head = header(databases.versions(), rows=options.rows, repeats=options.repeats)
+    try:
+        with DATABASES[options.db](options.rows) as databases:
+            return _measured(databases, options)
+    except (ContestantFailed, NotAvailable) as exc:
+        say(str(exc))
+        return 1
+
+
+def _measured(databases: Databases, options: argparse.Namespace) -> int:
+    """Measure what was asked for, and report it; return the exit code."""
+    if options.profile:
+        print_profile(databases, options)
+        return 0
+    results = run(databases, options)
+    cost = None
+    if options.only is None or IMPORT in options.only:
+        say(f"{IMPORT} …")
+        cost = measure_import(options.repeats)
+    head = header(databases.versions(), rows=options.rows, repeats=options.repeats)
     names = list(CONTESTANTS[options.db])
     text = as_text(head, results, cost, database=options.db, contestants=names)
     print(text)

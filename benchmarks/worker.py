@@ -21,7 +21,7 @@ from .contestants.base import Contestant
 from .operations import BY_NAME
 
 #: Packages that are here, so that a missing module of theirs is a mistake. Any other one is a contestant's own.
-OURS = ("benchmarks", "mini_orm")
+OURS = ("benchmarks", "mini_orm", "tests")
 
 
 def digest_of(*values: Any) -> str:

@@ -19,4 +19,14 @@ CONTESTANTS: dict[str, dict[str, tuple[str, ...]]] = {
             "benchmarks.contestants.sqlite_mini_orm:AsyncMiniOrm",
         ),
     },
+    "postgres": {
+        "raw": (
+            "benchmarks.contestants.postgres_psycopg:RawPsycopg",
+            "benchmarks.contestants.postgres_asyncpg:RawAsyncpg",
+        ),
+        "mini_orm": (
+            "benchmarks.contestants.postgres_mini_orm:MiniOrm",
+            "benchmarks.contestants.postgres_mini_orm:AsyncMiniOrm",
+        ),
+    },
 }

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from ..operations import BY_NAME
+
+T = TypeVar("T")
+#: How many at once, where an operation is one of tasks; and the connections that they have.
+TASKS, CONNECTIONS = 50, 10
 
 
 class Contestant:
@@ -64,3 +68,13 @@ class AsyncContestant(Contestant):
 
         found: tuple[float, list[Any]] = self.wait_for(all_calls())
         return found
+
+
+async def in_tasks(call: Callable[[int], Awaitable[T]], keys: Sequence[int]) -> list[T]:
+    """Call for every key, in tasks that have an equal share of the keys each; return the results, task by task."""
+
+    async def work(share: Sequence[int]) -> list[T]:
+        return [await call(key) for key in share]
+
+    shares = await asyncio.gather(*(work(keys[place::TASKS]) for place in range(TASKS)))
+    return [result for share in shares for result in share]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from ..models import Contact, Member, Status, User
+from ..models import Author, Contact, Member, Post, Status, User
 from .sqlite import SqliteContestant
 
 _COLUMNS = "name, email, age, score, active, created, status, payload"
@@ -27,6 +27,11 @@ UPDATE = (
 )
 DELETE = "DELETE FROM users WHERE id = ?"
 INSERT_MEMBER = f"INSERT INTO members (id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+LIST_AUTHORS = "SELECT name, email, id FROM authors"
+LIST_POSTS = (
+    "SELECT author_id, title, views, id FROM posts WHERE author_id IN (SELECT value FROM json_each(?)) "
+    "ORDER BY author_id, id"
+)
 
 # The text that mini_orm stores, so that tables can be compared. `json.dumps` with options makes an encoder each time.
 _dumps = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
@@ -122,3 +127,10 @@ class RawSqlite3(SqliteContestant):
     def insert_many_given(self, members: list[Member]) -> None:
         with self.begin() as conn:
             conn.executemany(INSERT_MEMBER, [(member.id, *to_values(member)) for member in members])
+
+    def eager_load(self) -> list[tuple[Author, list[Post]]]:
+        authors = [Author(*row) for row in self.conn.execute(LIST_AUTHORS)]
+        posts: dict[int | None, list[Post]] = {author.id: [] for author in authors}
+        for row in self.conn.execute(LIST_POSTS, (json.dumps(list(posts)),)):
+            posts[row[0]].append(Post(*row))
+        return [(author, posts[author.id]) for author in authors]

@@ -1,0 +1,88 @@
+"""Databases of one PostgreSQL server: the one that variables name, else one of the benchmark's own."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from types import TracebackType
+
+import psycopg
+
+from mini_orm import Database
+from tests.servers import Postgres, Unavailable, postgres
+from tests.servers.provide import private
+
+from .contestants.postgres import connect
+from .databases import Databases, NotAvailable, fill, package_version
+from .models import FIELDS
+
+
+class PostgresDatabases(Databases):
+    """Copies of one database.
+
+    Raises:
+        NotAvailable: there is no server, and none can be started.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._prefix = f"mini_orm_benchmark_{os.getpid()}"
+        self._names: list[str] = []
+        with ExitStack() as stack:
+            if postgres() is None:
+                _start(stack)
+            try:
+                self._admin = stack.enter_context(connect())
+            except psycopg.OperationalError as exc:
+                raise NotAvailable(f"the PostgreSQL server that variables name can't be reached: {exc}") from exc
+            stack.callback(self._drop)
+            self._original = self._create("template1")
+            with Database(connect(self._original)) as db:
+                fill(db, rows)
+                _settle(db)
+            self._stack = stack.pop_all()
+
+    def _create(self, template: str) -> str:
+        name = f"{self._prefix}_{len(self._names)}"
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._names.append(name)
+        return name
+
+    def _drop(self) -> None:
+        for name in self._names:
+            self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def new(self) -> str:
+        return self._create(self._original)
+
+    def versions(self) -> dict[str, str]:
+        server = self._admin.info.parameter_status("server_version") or "unknown"
+        return {
+            "PostgreSQL": server.partition(" ")[0],
+            "psycopg": f"{package_version('psycopg')} ({psycopg.pq.__impl__})",
+            "asyncpg": package_version("asyncpg"),
+        }
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+
+def _settle(db: Database) -> None:
+    """Leave the server nothing to do with the tables by itself, in the middle of somebody's turn."""
+    for table in FIELDS:
+        db.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+        db.execute(f"VACUUM (ANALYZE) {table}")
+        db.execute(f"VACUUM (ANALYZE) original_{table}")
+
+
+def _start(stack: ExitStack) -> None:
+    """Start a server and name it, for the contestants' processes, by variables, until the stack is closed."""
+    try:
+        started = stack.enter_context(private(Postgres))
+    except Unavailable as exc:
+        variable, _ = Postgres.variables["host"]
+        raise NotAvailable(f"no PostgreSQL: {exc}; {variable} can name one") from exc
+    variables = Postgres.as_variables(started.params)
+    os.environ.update(variables)
+    stack.callback(lambda: [os.environ.pop(name) for name in variables])
