@@ -128,10 +128,10 @@ class TheScript(unittest.TestCase):
 
     def test_the_text_around_the_table_stays(self) -> None:
         """Only what stands between the markers is replaced, and twice gives the same."""
-        text = f"intro\n{self.script.BEGIN}\nold\n{self.script.END}\nafter\n"
-        once = self.script.filled(text, "new")
+        text = f"intro\n<!-- one: {self.script.MADE_BY} -->\nold\n<!-- /one -->\nafter\n"
+        once = self.script.filled(text, "one", "new")
         self.assertTrue(once.startswith("intro\n") and once.endswith("\nafter\n"))
         self.assertNotIn("old", once)
-        self.assertEqual(self.script.filled(once, "new"), once)
+        self.assertEqual(self.script.filled(once, "one", "new"), once)
         with self.assertRaises(SystemExit):
-            self.script.filled("no markers", "new")
+            self.script.filled(text, "two", "new")

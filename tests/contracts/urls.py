@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import traceback
 from collections.abc import AsyncIterator
@@ -360,11 +361,27 @@ class PostgresUrlContract(UrlTools):
                     error = await self.refused(self.url(package, **changes), DatabaseError)
                     self.assertIsInstance(error, MiniOrmError)
 
+    def own_user(self) -> str:
+        """Make a user whose password is SECRET; return its name. It goes at the end of the test."""
+        import psycopg
+
+        name = f"mini_orm_test_{os.getpid()}"
+
+        def run(*statements: str) -> None:
+            with psycopg.connect(**self.server, autocommit=True) as conn:
+                for sql in statements:
+                    conn.execute(sql)
+
+        run(f"DROP ROLE IF EXISTS {name}", f"CREATE ROLE {name} LOGIN PASSWORD '{SECRET}'")
+        self.addCleanup(run, f"DROP ROLE {name}")
+        return name
+
     async def test_the_password_is_not_shown(self) -> None:
         """X10: not in the repr of the database, its pool, its statistics, nor in errors of its statements."""
+        user = self.own_user()
         for package in self.packages:
             with self.subTest(package=package):
-                db = await self.connect(self.url(package, password=SECRET))
+                db = await self.connect(self.url(package, user=user, password=SECRET))
                 self.assertEqual(
                     repr(db), f"{self.face.__name__}(postgresql://{self.server['host']}/{self.server['dbname']}, open)"
                 )

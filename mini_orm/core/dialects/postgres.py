@@ -58,8 +58,8 @@ class PostgresDialect(Dialect):
     sequence_keys_sql = (
         "WITH s (name) AS MATERIALIZED (SELECT pg_get_serial_sequence(quote_ident(%s), %s)::regclass) "
         "SELECT nextval(s.name) FROM s, generate_series(1, %s::bigint) "
-        "WHERE s.name IS NOT NULL AND has_sequence_privilege(s.name, 'USAGE') AND NOT EXISTS (SELECT 1 FROM pg_attribute "
-        f"WHERE attrelid = {_ASKED} AND attname = %s::name AND attidentity = 'a')"
+        "WHERE s.name IS NOT NULL AND has_sequence_privilege(s.name, 'USAGE') AND NOT EXISTS ("
+        f"SELECT 1 FROM pg_attribute WHERE attrelid = {_ASKED} AND attname = %s::name AND attidentity = 'a')"
     )
     # One number for all schemas: a foreign key may lead from one into another.
     schema_lock_sql = "SELECT pg_advisory_xact_lock(7452614503)"
