@@ -239,11 +239,15 @@ def _changed(draw: st.DrawFn, part: Part, change: str) -> Part:
         kind = draw(st.sampled_from(_others(part.kind, sorted(KINDS))))
         return Part(part.name, part.column, kind, part.nullable, index=part.index)
     if change == "fk" and part.kind == "int":
-        return replace(part, on_delete=draw(st.sampled_from([None, "", "cascade", "SET NULL"])), default=("none", None))
+        on_delete = draw(st.sampled_from([None, "", "cascade", "SET NULL"]))
+        keeps = on_delete is None or part.server_default is None  # a default has to refer to a row that is there
+        server_default = part.server_default if keeps else str(PARENT_ID)
+        return replace(part, on_delete=on_delete, server_default=server_default, default=("none", None))
     if change == "default":
         way = draw(st.sampled_from(["value", "factory", "function", "server", "none"]))
         if way == "server" and part.kind in _SERVER_DEFAULTS:
-            return replace(part, server_default=draw(st.sampled_from(_SERVER_DEFAULTS[part.kind])))
+            defaults = _SERVER_DEFAULTS[part.kind] if part.on_delete is None else (str(PARENT_ID),)
+            return replace(part, server_default=draw(st.sampled_from(defaults)))
         if part.on_delete is not None:
             return replace(part, default=("value", PARENT_ID))
         if part.kind in _FACTORIES:
