@@ -60,7 +60,7 @@ class Backend:
     dialect = "sqlite"
     #: Which of `tests.servers` it needs.
     server: str | None = None
-    #: Of the drivers that its server has on its face, the one that a quick run takes.
+    #: Of its server's drivers the one that a quick run takes.
     is_first = False
     #: The database is a file, with SQLite's pragmas; tests of the file, and of SQLite's own words, ask for it.
     uses_file = True
@@ -589,7 +589,6 @@ class SyncPsycopg(PostgresBackend):
     """`Database` over psycopg 3."""
 
     name = "psycopg"
-    is_first = True
     face = "sync"
     supports_blocking_calls = True
     supports_tasks = False
@@ -689,7 +688,6 @@ class WorkerPsycopg(SyncPsycopg):
     """`AsyncDatabase` over psycopg 3's blocking connection: operations run in a worker thread."""
 
     name = "psycopg-worker"
-    is_first = False
     face = "async"
     supports_blocking_calls = False
     supports_tasks = True
@@ -699,7 +697,6 @@ class SyncPsycopg2(SyncPsycopg):
     """`Database` over psycopg2."""
 
     name = "psycopg2"
-    is_first = False
     supports_driver_commit = False
 
     def connector(self, *args: Any, **kwargs: Any) -> Any:
@@ -1276,7 +1273,7 @@ def _has(backend: type[Backend], capabilities: Iterable[str]) -> bool:
 
 
 def _is_left_out(backend: type[Backend]) -> bool:
-    """Whether a quick run, MINI_ORM_TEST_DRIVERS=few, leaves a backend out: of a server it takes one a face."""
+    """Whether a quick run, MINI_ORM_TEST_DRIVERS=few, leaves a backend out: of a server it takes one."""
     return backend.server is not None and os.environ.get("MINI_ORM_TEST_DRIVERS") == "few" and not backend.is_first
 
 
