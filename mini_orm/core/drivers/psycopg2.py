@@ -106,7 +106,8 @@ class Psycopg2Driver(Driver):
             return DataError, {}
         ours = class_of(getattr(exc, "pgcode", None))
         if ours is not None:
-            return ours, attributes_of(exc.diag, exc.pgcode, exc.diag.message_detail)  # type: ignore[attr-defined]
+            error: Any = exc  # an error with a code is psycopg2's own
+            return ours, attributes_of(error.diag, error.pgcode, error.diag.message_detail)
         return class_of_package(exc, closed=conn is not None and bool(conn.closed)), {}
 
     def session(self, conn: Any, cursor: Any) -> Any:
