@@ -716,6 +716,24 @@ class CloseContract(Tools):
             with self.subTest(source=source), self.assertRaises(ConfigurationError):
                 cls(source)
 
+    async def test_what_is_no_connection_yet(self) -> None:
+        """X5 X10: a URL, a path or a call that was not awaited is told what to do with it; the URL is not shown."""
+        cls = mini_orm.AsyncDatabase if self.is_async else mini_orm.Database
+
+        async def connect() -> None:
+            """Open nothing."""
+
+        coroutine = connect()
+        self.addCleanup(coroutine.close)
+        for source, advice in (
+            ("postgresql://me:secret@localhost/x", r"connect\(url\)"),
+            ("shop.sqlite3", r"open it first, for example sqlite3\.connect"),
+            (coroutine, "got coroutine; await it first"),
+        ):
+            with self.subTest(advice=advice), self.assertRaisesRegex(ConfigurationError, advice) as caught:
+                cls(source)
+            self.assertNotIn("secret", str(caught.exception))
+
 
 class AsyncConnectionContract(Tools):
     """X4 X5 X6 where they speak of asyncio alone."""

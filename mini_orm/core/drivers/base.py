@@ -9,6 +9,7 @@ Rules of this file:
 from __future__ import annotations
 
 import importlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -242,7 +243,13 @@ def driver_of(conn: Any) -> Driver:
         found = _driver(base.__module__.partition(".")[0], base.__name__)
         if found is not None:
             return found
-    hint = "; open it first, for example sqlite3.connect(path)" if isinstance(conn, str | bytes) else ""
+    hint = ""
+    if inspect.isawaitable(conn):
+        hint = "; await it first"
+    elif isinstance(conn, str) and "://" in conn:
+        hint = "; connect(url) takes a URL: Database.connect(url), await AsyncDatabase.connect(url)"
+    elif isinstance(conn, str | bytes):
+        hint = "; open it first, for example sqlite3.connect(path)"
     known = sorted({package for package, _ in _DRIVERS})
     raise ConfigurationError(f"a database needs a connection of {' or '.join(known)}, got {type(conn).__name__}{hint}")
 
