@@ -18,8 +18,8 @@ import psycopg
 
 from mini_orm import ConnectionLost, OperationalError
 from mini_orm.core.database import awaiting
-from tests import backends, servers
-from tests.backends import Handle, maybe_await
+from tests import servers
+from tests.backends import Handle, maybe_await, postgres
 from tests.contracts.server_tools import ServerTools
 from tests.contracts.transactions import LIMIT
 
@@ -52,8 +52,8 @@ class OwnServer:
     def in_place(self) -> Iterator[servers.Postgres]:
         """Have backends use it."""
         with (
-            mock.patch.object(backends, "_test_database", lambda: self.server.params),
-            mock.patch.object(backends, "_server_connection", lambda: self),
+            mock.patch.object(postgres, "_test_database", lambda: self.server.params),
+            mock.patch.object(postgres, "_server_connection", lambda: self),
         ):
             yield self.server
 

@@ -1,0 +1,42 @@
+"""The backends that every contract runs on, and the case that makes both faces read alike."""
+
+from __future__ import annotations
+
+from tests.backends.base import Backend, maybe_await
+from tests.backends.cases import ContractCase, Handle, bind, bind_all, needs, where_there_is_a_server
+from tests.backends.families import BACKENDS, POOLED_BACKENDS, POSTGRES_BACKENDS, SQLITE_BACKENDS
+from tests.backends.postgres_drivers import (
+    Asyncpg,
+    AsyncPsycopg,
+    SyncPsycopg,
+    SyncPsycopg2,
+    WorkerPsycopg,
+    WorkerPsycopg2,
+)
+from tests.backends.sqlite import Aiosqlite, InlineSqlite3, SyncSqlite3, WorkerSqlite3, counted_sqlite3
+
+__all__ = [
+    "BACKENDS",
+    "POOLED_BACKENDS",
+    "POSTGRES_BACKENDS",
+    "SQLITE_BACKENDS",
+    "Aiosqlite",
+    "AsyncPsycopg",
+    "Asyncpg",
+    "Backend",
+    "ContractCase",
+    "Handle",
+    "InlineSqlite3",
+    "SyncPsycopg",
+    "SyncPsycopg2",
+    "SyncSqlite3",
+    "WorkerPsycopg",
+    "WorkerPsycopg2",
+    "WorkerSqlite3",
+    "bind",
+    "bind_all",
+    "counted_sqlite3",
+    "maybe_await",
+    "needs",
+    "where_there_is_a_server",
+]

@@ -1,0 +1,294 @@
+"""What a contract asks of a backend: its databases, what it can do, and what a user does to its connections by hand.
+
+Capabilities are attributes; a contract asks for them and never for a product's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mini_orm
+
+
+async def maybe_await(value: Any) -> Any:
+    """Await what the async face returns; hand back what the sync face returns."""
+    return await value if inspect.isawaitable(value) else value
+
+
+class Backend:
+    """One driver on one face. `path` is a file in the test's own directory."""
+
+    name: str
+    face: str  # "sync" or "async"
+    #: The name of the dialect that goes with it.
+    dialect = "sqlite"
+    #: Which of `tests.servers` it needs.
+    server: str | None = None
+    #: Of its server's drivers the one that a quick run takes.
+    is_first = False
+    #: The database is a file, with SQLite's pragmas; tests of the file, and of SQLite's own words, ask for it.
+    uses_file = True
+    #: A transaction goes on after a statement in it has failed.
+    survives_errors = True
+    #: A transaction takes nothing but a rollback after a statement in it has failed.
+    aborts_on_errors = False
+    #: Times, Decimals, UUIDs and JSON are kept as text, in one form each.
+    stores_text = True
+    #: A float column keeps NaN.
+    keeps_nan = False
+    #: Two statements in one text are an error.
+    refuses_scripts = True
+    #: Raw SQL may name its parameters, and take a mapping.
+    supports_named_params = True
+    #: SQL can call a function of the test's, by the driver's `create_function`.
+    supports_functions = True
+    #: The driver tells the key of the last row inserted.
+    supports_last_id = True
+    #: A foreign key can be made before the table that it refers to.
+    supports_early_foreign_keys = True
+    #: A foreign key may refer to a row that is not there.
+    supports_dangling_keys = True
+    #: The longest name of a table or column, in bytes; longer ones are cut.
+    max_name = 1000
+    #: The driver's own `commit` ends what SQL began.
+    supports_driver_commit = True
+    #: What makes a column a key that the database gives out.
+    auto_key = "INTEGER PRIMARY KEY"
+    #: Two connections may use the same database at once.
+    supports_second_connection = True
+    #: The driver's connection may be used from any thread.
+    supports_threads = True
+    #: Calls block, as those of the sync face do.
+    supports_blocking_calls = False
+    #: Calls are awaited by tasks, as those of the async face are.
+    supports_tasks = True
+    #: A pool calls the driver's own function to connect, and sees its arguments.
+    supports_own_connect = True
+    #: The driver's connection is bound to a thread unless it is told otherwise.
+    supports_thread_check = False
+    #: A pool's connections are awaited.
+    supports_awaited_pools = False
+
+    def __init__(self, directory: str) -> None:
+        self.directory = Path(directory)
+        self.path = self.directory / "test.sqlite3"
+
+    async def connect(self, **options: Any) -> Any:
+        """Open a raw driver connection to the test's database."""
+        raise NotImplementedError
+
+    async def open(self, **options: Any) -> Any:
+        """Open a `Database` or `AsyncDatabase` on a new connection."""
+        return self.database(await self.connect(**options))
+
+    def scratch(self) -> dict[str, Any]:
+        """Return the options that open an empty database which nobody else sees."""
+        return {"path": ":memory:"}
+
+    def other(self, name: str) -> dict[str, Any]:
+        """Return the options that open another empty database of the test's."""
+        return {"path": self.directory / f"{name}.sqlite3"}
+
+    def database(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
+        """Wrap a raw connection in this face's database class."""
+        cls = mini_orm.Database if self.face == "sync" else mini_orm.AsyncDatabase
+        return cls(conn, *args, **kwargs)
+
+    def close(self) -> None:
+        """Drop the test's databases."""
+
+    def pool(self, **options: Any) -> mini_orm.PoolConnector:
+        """Make a pool of connections to the test's database."""
+        return mini_orm.PoolConnector(self.connector, options.pop("path", self.path), **options)
+
+    def connector(self, *args: Any, **kwargs: Any) -> Any:
+        """Open a connection, as a pool does."""
+        raise NotImplementedError
+
+    def counted_pool(self, counter: Any, **options: Any) -> mini_orm.PoolConnector:
+        """Make a pool whose connections tell `counter` (contracts/pool_tools.py) that they are opened and closed."""
+        options.setdefault("factory", counter.factory)
+        return self.pool(**options)
+
+    #: A driver's connection opens a transaction by itself before it writes.
+    supports_implicit_begin = True
+    #: What makes rows can be set on a driver's connection.
+    supports_row_factory = True
+
+    # What a user does with a driver's connection by hand.
+
+    def raw_of(self, conn: Any) -> Any:
+        """Return the connection under a driver's that a counter was told."""
+        return conn if isinstance(conn, sqlite3.Connection) else conn._conn
+
+    async def send(self, conn: Any, sql: str, *params: Any) -> None:
+        """Run SQL in the connection's own mode."""
+        await maybe_await(conn.execute(sql, params))
+
+    async def end(self, conn: Any, how: str) -> None:
+        """Commit, or roll back, as `how` says."""
+        await maybe_await(getattr(conn, how)())
+
+    async def value(self, conn: Any, sql: str) -> Any:
+        """Return the one value of a query that reads."""
+        cursor = await maybe_await(conn.execute(sql))
+        (value,) = await maybe_await(cursor.fetchone())
+        await maybe_await(cursor.close())
+        return value
+
+    def is_as_opened(self, conn: Any) -> bool:
+        """Tell whether the connection is in the mode in which it was opened."""
+        return bool((conn.isolation_level, conn.row_factory, conn.text_factory) == ("", None, str))
+
+    def kill(self, conn: Any) -> None:
+        """Close a connection that nobody uses, whatever its state."""
+        with contextlib.suppress(sqlite3.Error):
+            conn.close()
+
+    def traced_pool(self, note: Callable[[str], Any], **options: Any) -> mini_orm.PoolConnector:
+        """Make a pool whose connections tell every statement that they start."""
+
+        class Traced(sqlite3.Connection):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                self.set_trace_callback(note)
+
+        return self.pool(factory=Traced, **options)
+
+    def repository(self, db: Any, model: type, **flags: Any) -> Any:
+        """Return this face's repository."""
+        cls = mini_orm.Repository if self.face == "sync" else mini_orm.AsyncRepository
+        return cls(db, model, **flags)
+
+    def hub(self, db: Any, **flags: Any) -> Any:
+        """Return this face's hub."""
+        cls = mini_orm.UnifiedRepository if self.face == "sync" else mini_orm.AsyncUnifiedRepository
+        return cls(db, **flags)
+
+    def session(self, db: Any, **flags: Any) -> Any:
+        """Return this face's session."""
+        cls = mini_orm.Session if self.face == "sync" else mini_orm.AsyncSession
+        return cls(db, **flags)
+
+    def raw(self, **other: Any) -> Any:
+        """Open an independent connection to the same database, in autocommit, to look from outside.
+
+        It has `execute(sql)`, whose result has `fetchone()` and `fetchall()`, and `close()`.
+        """
+        return sqlite3.connect(other.get("path", self.path), isolation_level=None, check_same_thread=False)
+
+    def sql(self, text: str) -> str:
+        """Write the marks `?` and `:name` of a statement in the driver's own style."""
+        return text
+
+    def ddl(self, text: str) -> str:
+        """Write a statement that makes a table with the database's own types."""
+        return text
+
+    def trigger(self, name: str, when: str, table: str, body: str) -> list[str]:
+        """Return the statements that make a trigger, for example `AFTER INSERT`; `body` sees the row as NEW or OLD."""
+        return [f"CREATE TRIGGER {name} {when} ON {table} BEGIN {body}; END"]
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Return the declared types of a table's columns."""
+        with contextlib.closing(self.raw()) as conn:
+            return {row[1]: row[2] for row in conn.execute(f'PRAGMA table_info("{table}")').fetchall()}
+
+    async def trace(self, conn: Any, note: Callable[[str], Any] | None) -> None:
+        """Have every statement told that the connection starts from now on; `None` ends that."""
+        await maybe_await(conn.set_trace_callback(note))
+
+    def trace_opened(self, conn: Any, note: Callable[[str], Any]) -> None:
+        """Do what `trace` does to a connection that was just opened."""
+        conn.set_trace_callback(note)
+
+    #: The driver's own mode, as it is by default.
+    default_mode: Any = ""
+    #: The driver's mode is its `autocommit`.
+    supports_autocommit = False
+
+    def mode(self, conn: Any) -> Any:
+        """Return the driver's mode."""
+        return conn.isolation_level
+
+    async def run(self, conn: Any, sql: str) -> None:
+        """Run SQL on the driver's connection behind mini_orm's back, in the connection's own mode."""
+        await maybe_await(conn.execute(sql))
+
+    async def set_autocommit(self, conn: Any, autocommit: bool) -> None:
+        """Set the mode of a driver that has `autocommit`."""
+        raise NotImplementedError
+
+    def set_factories(self, conn: Any) -> Iterator[str]:
+        """Set what makes rows and cursors to one thing after the other; yield what that is."""
+        raise NotImplementedError
+
+    def driver_error(self, wanted: type[BaseException]) -> type[BaseException]:
+        """Return the driver's own class that goes by the name of one of sqlite3's."""
+        return wanted
+
+    def code(self, error: Any, sqlite: str, sqlstate: str) -> tuple[Any, str]:
+        """Return the database's own code of an error, and the one that it should be."""
+        return error.sqlite_errorname, sqlite
+
+    async def forbid(self, conn: Any, word: str | None) -> None:
+        """Make the connection refuse BEGIN, ROLLBACK or ROLLBACK TO, as a broken one would; `None` ends that."""
+        action = sqlite3.SQLITE_SAVEPOINT if word == "ROLLBACK TO" else sqlite3.SQLITE_TRANSACTION
+
+        def authorize(code: int, first: str | None, *_: Any) -> int:
+            return sqlite3.SQLITE_DENY if word and (code, first) == (action, word.split()[0]) else sqlite3.SQLITE_OK
+
+        await maybe_await(conn.set_authorizer(None if word is None else authorize))
+
+    def in_transaction(self, conn: Any) -> bool:
+        """Tell whether a transaction is open on the connection."""
+        return bool(conn.in_transaction)
+
+    def is_free(self) -> bool:
+        """Tell whether nobody has a transaction open that keeps others from writing."""
+        with contextlib.closing(self.raw()) as conn:
+            try:
+                conn.execute("PRAGMA busy_timeout = 0")
+                conn.execute("BEGIN EXCLUSIVE")
+                conn.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                return False
+        return True
+
+    #: What opens a transaction for a writer.
+    begin = "BEGIN IMMEDIATE"
+
+    def lock(self, table: str) -> list[str]:
+        """Return the statements that open a transaction which keeps others from writing to a table."""
+        return [self.begin]
+
+    def tables(self, **other: Any) -> list[str]:
+        """Return the names of the tables that are there, in order; of another database, if `other` says which."""
+        with contextlib.closing(self.raw(**other)) as conn:
+            return [name for (name,) in conn.execute(self.tables_sql).fetchall()]
+
+    def indexes(self, **other: Any) -> list[str]:
+        """Return the names of the indexes that are there, but for those of keys, in order."""
+        with contextlib.closing(self.raw(**other)) as conn:
+            return [name for (name,) in conn.execute(self.indexes_sql).fetchall()]
+
+    def dump(self) -> list[str]:
+        """Return the whole database as text: schema and rows."""
+        with contextlib.closing(self.raw()) as conn:
+            return list(conn.iterdump())
+
+    #: Asks for all that the schema has: type, name, table, and text of each.
+    schema_sql = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+
+    def resume_keys(self, table: str, key: str) -> None:
+        """Have the database give out keys beyond those that were given, if it does not do so by itself."""
+
+    #: Asks for the names of all tables, in order.
+    tables_sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    #: Asks for the names of all indexes that were made as such, in order.
+    indexes_sql = "SELECT name FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_%' ORDER BY name"

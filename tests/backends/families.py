@@ -1,0 +1,27 @@
+"""Which backends there are, by the database that they speak to."""
+
+from __future__ import annotations
+
+from tests.backends.base import Backend
+from tests.backends.pooled import PooledAiosqlite, PooledSqlite3, PooledWorkerSqlite3
+from tests.backends.postgres_drivers import (
+    Asyncpg,
+    AsyncPsycopg,
+    SyncPsycopg,
+    SyncPsycopg2,
+    WorkerPsycopg,
+    WorkerPsycopg2,
+)
+from tests.backends.sqlite import Aiosqlite, InlineSqlite3, SyncSqlite3, WorkerSqlite3
+
+SQLITE_BACKENDS: tuple[type[Backend], ...] = (SyncSqlite3, WorkerSqlite3, InlineSqlite3, Aiosqlite)
+POSTGRES_BACKENDS: tuple[type[Backend], ...] = (
+    SyncPsycopg,
+    WorkerPsycopg,
+    SyncPsycopg2,
+    WorkerPsycopg2,
+    AsyncPsycopg,
+    Asyncpg,
+)
+BACKENDS: tuple[type[Backend], ...] = (*SQLITE_BACKENDS, *POSTGRES_BACKENDS)
+POOLED_BACKENDS: tuple[type[Backend], ...] = (PooledSqlite3, PooledWorkerSqlite3, PooledAiosqlite)
