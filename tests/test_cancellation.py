@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from mini_orm import LockTimeout, TransactionError
+from mini_orm.core.database.awaiting import GRACE
 from tests.backends import (
     BACKENDS,
     Aiosqlite,
@@ -348,7 +349,7 @@ class InterruptContract(Tools):
             done, _ = await asyncio.wait({task}, timeout=LIMIT)
             self.assertTrue(done, "the statement was not interrupted")
             self.assertTrue(task.cancelled())
-            self.assertLess(loop.time() - cancelled, 5)
+            self.assertLess(loop.time() - cancelled, GRACE - 1)
         self.assertFalse(self.backend.in_transaction(self.db.conn))
         await self.assert_clean()
 
