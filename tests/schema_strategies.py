@@ -14,8 +14,9 @@ from typing import Any, Literal, Optional
 
 from hypothesis import strategies as st
 
-from mini_orm import IndexSpec, SQLiteDialect
+from mini_orm import IndexSpec, PostgresDialect, SQLiteDialect
 from mini_orm.core.models import model_meta
+from tests.backends import Backend
 from tests.strategies import KEY_KINDS, KINDS, Kind, ModelCase, identifiers, names
 
 #: What every foreign key here refers to; its one row has this key.
@@ -33,15 +34,17 @@ _SERVER_DEFAULTS = {
 }
 _EXPRESSIONS = ("CURRENT_TIMESTAMP", "('a' || 'b')")
 _REFERENCE = Kind("int", int, st.just(PARENT_ID))
+_DIALECTS = {"sqlite": SQLiteDialect(), "postgres": PostgresDialect()}
+_short_names = names.filter(lambda name: len(name.encode()) <= 63)
 
 
 @functools.cache
-def declared(kind: str) -> str:
-    """Return the type that a column of this kind has on SQLite."""
+def declared(kind: str, dialect: str) -> str:
+    """Return the type that a column of this kind has in a dialect."""
     specs: list[Any] = [("value", KINDS[kind].annotation, field(metadata=KINDS[kind].metadata))]
     specs.append(("id", int, field(metadata={"pk": True})))
     model = dataclasses.make_dataclass("Declared", specs)
-    return SQLiteDialect().column_type(model_meta(model).by_name["value"], keyed=False)
+    return _DIALECTS[dialect].column_type(model_meta(model).by_name["value"], keyed=False)
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Version:
-    """A model: its key, its other columns, and its indexes over several fields (names and uniqueness)."""
+    """A model of a backend: its key, its other columns, and its indexes over several fields (names and uniqueness)."""
 
+    backend: type[Backend]
     table: str
     key: tuple[Part, ...]
     parts: tuple[Part, ...]
@@ -103,7 +107,12 @@ class Version:
     @property
     def is_filled(self) -> bool:
         """Whether the database hands out the key."""
-        return len(self.key) == 1 and declared(self.key[0].kind) == "INTEGER"
+        is_rowid = self.backend.has_rowids and len(self.key) == 1 and self.type_of(self.key[0].kind) == "INTEGER"
+        return is_rowid or self.key[0].auto
+
+    def type_of(self, kind: str) -> str:
+        """Return the type that a column of this kind has."""
+        return declared(kind, self.backend.dialect)
 
     def model(self) -> Any:
         """Make the dataclass."""
@@ -129,13 +138,13 @@ def obstacles(first: Version, second: Version, *, has_rows: bool) -> set[tuple[s
         old = before.get(part.folded)
         is_key = part in second.key
         if old is None:
-            if is_key or not _can_be_added(part, has_rows=has_rows):
+            if is_key or not _can_be_added(part, has_rows=has_rows and first.backend.limits_added_columns):
                 found.add(("column", part.column))
             continue
         was_nullable = old.auto or (old.nullable and old not in first.key)
         if not is_key and part.nullable != was_nullable:
             found.add(("column", part.column))
-        if declared(part.kind) != declared(old.kind):
+        if first.type_of(part.kind) != first.type_of(old.kind):
             found.add(("column", part.column))
         if part.server_default is not None and part.server_default != old.server_default:
             found.add(("column", part.column))
@@ -159,15 +168,15 @@ def _can_be_added(part: Part, *, has_rows: bool) -> bool:
 
 
 @st.composite
-def versions(draw: st.DrawFn) -> Version:
+def versions(draw: st.DrawFn, backend: type[Backend]) -> Version:
     """A model of any key, any columns, any indexes."""
     size = draw(st.integers(1, 6))
     spares = _names(draw, size, ())
-    table = draw(names.filter(lambda name: name.casefold() != PARENT))
+    table = draw(_short_names.filter(lambda name: name.casefold() != PARENT))
     shape = draw(st.sampled_from(["auto", "one", "two"])) if size > 1 else "one"
     key = _key(draw, shape, [next(spares) for _ in range(2 if shape == "two" else 1)])
     parts = tuple(_part(draw, *spare) for spare in spares)
-    return _indexed(draw, Version(table, key, parts))
+    return _indexed(draw, Version(backend, table, key, parts))
 
 
 @st.composite
@@ -178,7 +187,7 @@ def successors(draw: st.DrawFn, first: Version) -> Version:
         change = draw(st.sampled_from(["no"] * 8 + ["drop", "kind", "nullable", "default", "index", "fk"]))
         if change == "drop":
             continue
-        parts.append(_changed(draw, part, change))
+        parts.append(_of_another_kind(draw, part, first) if change == "kind" else _changed(draw, part, change))
     spares = _names(draw, draw(st.integers(0, 2)), first.all)
     parts += [_added(draw, _part(draw, *spare)) for spare in spares]
     key = first.key
@@ -188,8 +197,11 @@ def successors(draw: st.DrawFn, first: Version) -> Version:
     elif change == "auto" and len(key) == 1:
         key = (replace(key[0], kind="int", auto=not key[0].auto),)
     elif change == "kind":
-        key = (replace(key[0], kind=draw(st.sampled_from(_others(key[0].kind, KEY_KINDS))), auto=False), *key[1:])
-    second = Version(first.table, key, tuple(draw(st.permutations(parts))), ())
+        key = (
+            replace(key[0], kind=draw(st.sampled_from(_others(first, key[0].kind, KEY_KINDS))), auto=False),
+            *key[1:],
+        )
+    second = Version(first.backend, first.table, key, tuple(draw(st.permutations(parts))), ())
     if draw(st.booleans()):
         kept = {part.name for part in second.all}
         return replace(second, indexes=tuple(index for index in first.indexes if kept.issuperset(index[0])))
@@ -200,7 +212,7 @@ def _names(draw: st.DrawFn, size: int, taken: tuple[Part, ...]) -> Iterator[tupl
     fields = {part.name.casefold() for part in taken}
     columns = {part.folded for part in taken}
     free_fields = identifiers.filter(lambda name: name.casefold() not in fields)
-    free_columns = names.filter(lambda name: name.casefold() not in columns)
+    free_columns = _short_names.filter(lambda name: name.casefold() not in columns)
     return zip(
         draw(st.lists(free_fields, min_size=size, max_size=size, unique_by=str.casefold)),
         draw(st.lists(free_columns, min_size=size, max_size=size, unique_by=str.casefold)),
@@ -235,9 +247,6 @@ def _changed(draw: st.DrawFn, part: Part, change: str) -> Part:
         return replace(part, nullable=not part.nullable)
     if change == "index":
         return replace(part, index=draw(st.sampled_from([None, "index", "index", "unique_index"])))
-    if change == "kind":
-        kind = draw(st.sampled_from(_others(part.kind, sorted(KINDS))))
-        return Part(part.name, part.column, kind, part.nullable, index=part.index)
     if change == "fk" and part.kind == "int":
         on_delete = draw(st.sampled_from([None, "", "cascade", "SET NULL"]))
         keeps = on_delete is None or part.server_default is None  # a default has to refer to a row that is there
@@ -260,10 +269,16 @@ def _changed(draw: st.DrawFn, part: Part, change: str) -> Part:
     return part
 
 
-def _others(kind: str, kinds: Any) -> list[str]:
+def _of_another_kind(draw: st.DrawFn, part: Part, version: Version) -> Part:
+    kind = draw(st.sampled_from(_others(version, part.kind, sorted(KINDS))))
+    return Part(part.name, part.column, kind, part.nullable, index=part.index)
+
+
+def _others(version: Version, kind: str, kinds: Any) -> list[str]:
     """Return the kinds whose columns the database can tell from one of this kind; text can pass for JSON and UUID."""
-    passing = {"TEXT": {"JSON_TEXT", "UUID_TEXT"}}.get(declared(kind), set()) | {declared(kind)}
-    return [other for other in kinds if declared(other) not in passing]
+    own = version.type_of(kind)
+    passing = {own, *(version.type_of(other) for other in ("dict", "uuid") if own == version.type_of("text"))}
+    return [other for other in kinds if version.type_of(other) not in passing]
 
 
 def _indexed(draw: st.DrawFn, version: Version) -> Version:

@@ -19,7 +19,7 @@ from mini_orm import C, F, OrderBy
 from mini_orm.core.models import model_meta
 from mini_orm.core.query.compiler import compiler_for
 from mini_orm.core.repositories.related import models_of
-from tests.backends import Aiosqlite, Backend, SyncSqlite3, maybe_await
+from tests.backends import Aiosqlite, Backend, SyncPsycopg, SyncSqlite3, maybe_await, where_there_is_a_server
 from tests.test_queries_property import COMPARISONS, Truth, compare, every, inverse, same, some, within
 
 
@@ -425,6 +425,7 @@ class PathProperties:
         self.runner.run(self.prepare())
         cleanup: Callable[[Callable[[], Any]], Any] = self.addCleanup  # type: ignore[attr-defined]  # TestCase's
         cleanup(directory.cleanup)
+        cleanup(self.backend.close)
         cleanup(self.runner.close)
         cleanup(lambda: self.runner.run(self.close()))
 
@@ -531,6 +532,13 @@ class PathProperties:
 
 class SyncSqlite3Paths(PathProperties, unittest.TestCase):
     backend_class, examples = SyncSqlite3, 400
+
+
+class SyncPsycopgPaths(PathProperties, unittest.TestCase):
+    backend_class, examples = SyncPsycopg, 60
+
+
+SyncPsycopgPaths = where_there_is_a_server(SyncPsycopgPaths, SyncPsycopg)
 
 
 class AiosqlitePaths(PathProperties, unittest.TestCase):

@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 
 import mini_orm
 from mini_orm import C, F, OrderBy
-from tests.backends import Aiosqlite, Backend, InlineSqlite3, SyncSqlite3, WorkerSqlite3, maybe_await
+from tests.backends import (
+    Aiosqlite,
+    Backend,
+    InlineSqlite3,
+    SyncPsycopg,
+    SyncSqlite3,
+    WorkerSqlite3,
+    maybe_await,
+    where_there_is_a_server,
+)
 
 
 class Color(enum.Enum):
@@ -231,13 +240,13 @@ def ascii_lower(character: str) -> str:
     return character.lower() if character.isascii() else character
 
 
-def text_test(name: str) -> Callable[[str, str], bool]:
-    """What an operator on text means for (text, argument); LIKE is SQLite's, which folds ASCII only."""
+def text_test(name: str, fold: Callable[[str], str]) -> Callable[[str, str], bool]:
+    """What an operator on text means for (text, argument); LIKE is the database's, which compares after `fold`."""
     tests: dict[str, Callable[[str, str], bool]] = {
         "contains": operator.contains,
         "startswith": str.startswith,
         "endswith": str.endswith,
-        "like": lambda text, pattern: like(pattern, text, ascii_lower),
+        "like": lambda text, pattern: like(pattern, text, fold),
         "ilike": lambda text, pattern: like(pattern, text, str.lower),
     }
     return tests[name]
@@ -279,7 +288,7 @@ def expressions(draw: st.DrawFn, numbers: list[Any]) -> Expression:
 
 
 @st.composite
-def leaves(draw: st.DrawFn) -> Case:
+def leaves(draw: st.DrawFn, fold: Callable[[str], str]) -> Case:
     """One condition on one column."""
     column = draw(st.sampled_from(sorted(POOLS)))
     get = operator.attrgetter(column)
@@ -315,7 +324,8 @@ def leaves(draw: st.DrawFn) -> Case:
         text_of = operator.attrgetter(column)
         name = draw(st.sampled_from(["contains", "startswith", "endswith", "like", "ilike"]))
         argument = draw(st.sampled_from(PATTERNS if name.endswith("like") else NEEDLES))
-        return Case(getattr(C, name)(column, argument), lambda item: compare(text_test(name), text_of(item), argument))
+        holds = text_test(name, fold)
+        return Case(getattr(C, name)(column, argument), lambda item: compare(holds, text_of(item), argument))
     name = draw(st.sampled_from(sorted(COMPARISONS)))
     if kind == "column":
         left, right = draw(st.sampled_from(PAIRS))
@@ -359,7 +369,11 @@ def grow(inner: st.SearchStrategy[Case]) -> st.SearchStrategy[Case]:
     )
 
 
-TREES = st.recursive(leaves(), grow, max_leaves=12)
+#: Conditions, where LIKE ignores the case of ASCII and where it does not.
+TREES = {
+    ignores_case: st.recursive(leaves(ascii_lower if ignores_case else str), grow, max_leaves=12)
+    for ignores_case in (True, False)
+}
 ITEMS = st.lists(
     st.builds(Item, **{name: st.none() | st.sampled_from(pool) for name, pool in POOLS.items()}), min_size=1, max_size=8
 )
@@ -393,6 +407,7 @@ class QueryProperties:
         self.runner.run(self.prepare(backend))
         cleanup: Callable[[Callable[[], Any]], Any] = self.addCleanup  # type: ignore[attr-defined]  # TestCase's
         cleanup(directory.cleanup)
+        cleanup(backend.close)
         cleanup(self.runner.close)
         cleanup(lambda: self.runner.run(self.close(backend)))
 
@@ -446,7 +461,8 @@ class QueryProperties:
             deleted = await maybe_await(self.repo.delete_where(where=[case.where for case in cases]))
             assert deleted == len(expected), (cases, expected)
 
-        self.search(work, items=ITEMS, cases=st.lists(TREES, min_size=1, max_size=4))
+        trees = TREES[self.backend_class.like_ignores_case]
+        self.search(work, items=ITEMS, cases=st.lists(trees, min_size=1, max_size=4))
 
     def test_order_and_pages_mean_what_python_says(self) -> None:
         """Q12 Q13: any order by several keys, with limit and offset, is Python's sort and slice."""
@@ -481,6 +497,13 @@ class WorkerSqlite3Properties(QueryProperties, unittest.TestCase):
 
 class InlineSqlite3Properties(QueryProperties, unittest.TestCase):
     backend_class, examples = InlineSqlite3, 40
+
+
+class SyncPsycopgProperties(QueryProperties, unittest.TestCase):
+    backend_class, examples = SyncPsycopg, 120
+
+
+SyncPsycopgProperties = where_there_is_a_server(SyncPsycopgProperties, SyncPsycopg)
 
 
 class AiosqliteProperties(QueryProperties, unittest.TestCase):

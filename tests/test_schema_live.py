@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 from mini_orm import Database, ensure_schema
-from tests.backends import bind_all
+from tests.backends import Asyncpg, SyncPsycopg, SyncPsycopg2, bind_all
 from tests.contracts.schema_live import (
     AddedColumnContract,
     ConflictContract,
@@ -22,6 +22,15 @@ from tests.contracts.schema_live import (
     Version1,
     Version2,
 )
+from tests.contracts.schema_live_postgres import (
+    OwnDefaultsContract,
+    OwnForeignKeysContract,
+    OwnIndexesContract,
+    OwnKeysContract,
+    OwnPlacesContract,
+    OwnRecreateContract,
+    OwnTypesContract,
+)
 
 bind_all(
     globals(),
@@ -31,6 +40,19 @@ bind_all(
     ConflictContract,
     ForeignKeyContract,
     RecreateContract,
+)
+
+# The SQL is the dialect's; each driver reads the catalog's types in its own way.
+bind_all(
+    globals(),
+    OwnTypesContract,
+    OwnDefaultsContract,
+    OwnKeysContract,
+    OwnIndexesContract,
+    OwnForeignKeysContract,
+    OwnPlacesContract,
+    OwnRecreateContract,
+    backends=(SyncPsycopg, SyncPsycopg2, Asyncpg),
 )
 
 ROOT = Path(__file__).resolve().parent.parent

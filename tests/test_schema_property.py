@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import mini_orm
 from mini_orm import SchemaConflictError, UniqueViolation
-from tests.backends import SQLITE_BACKENDS, maybe_await
+from tests.backends import SQLITE_BACKENDS, Backend, SyncPsycopg, maybe_await, where_there_is_a_server
 from tests.schema_strategies import PARENT, PARENT_ID, Version, obstacles, successors, versions
 from tests.strategies import KINDS
 from tests.test_types_property import SETTINGS, PropertyCase
@@ -22,7 +22,9 @@ else:
 
 
 class LiveSchemaProperty(Mixin):
-    """What holds for any model, and for any two versions of one."""
+    """What holds for any model, and for any two versions of one; `examples` says how many are tried of each."""
+
+    examples: tuple[int, int]
 
     async def ensure(self, db: Any, model: type) -> list[str]:
         """Call `ensure_schema` of this face."""
@@ -45,20 +47,24 @@ class LiveSchemaProperty(Mixin):
     def test_a_second_run_does_nothing(self) -> None:
         """S3 S4: whatever the types, the key and the indexes of a model are, one run is enough."""
 
-        @settings(SETTINGS, max_examples=40)
+        @settings(SETTINGS, max_examples=self.examples[0])
         @given(st.data())
         def check(data: st.DataObject) -> None:
-            version = data.draw(versions())
+            version = data.draw(versions(self.backend_class))
             model = version.model()
             self.run_async(self.done_once(model, data.draw(version.case(model).objects())))
 
         check()
 
+    async def make_parent(self, db: Any) -> None:
+        """Make the table that foreign keys refer to, with its row."""
+        await maybe_await(db.execute(self.backend.ddl(f'CREATE TABLE "{PARENT}" (id INTEGER PRIMARY KEY)')))
+        await maybe_await(db.execute(f'INSERT INTO "{PARENT}" VALUES ({PARENT_ID})'))
+
     async def done_once(self, model: Any, objects: list[Any]) -> None:
         db = await self.backend.open(**self.backend.scratch())
         try:
-            await maybe_await(db.execute(f'CREATE TABLE "{PARENT}" (id INTEGER PRIMARY KEY)'))
-            await maybe_await(db.execute(f'INSERT INTO "{PARENT}" VALUES ({PARENT_ID})'))
+            await self.make_parent(db)
             self.assertEqual(await self.ensure(db, model), mini_orm.create_schema_sql(model, db.dialect))
             made = await self.schema(db)
             with self.assertNoLogs("mini_orm"):
@@ -74,10 +80,10 @@ class LiveSchemaProperty(Mixin):
         logging.disable()  # what is lived with is logged each time
         self.addCleanup(logging.disable, logging.NOTSET)
 
-        @settings(SETTINGS, max_examples=60)
+        @settings(SETTINGS, max_examples=self.examples[1])
         @given(st.data())
         def check(data: st.DataObject) -> None:
-            first = data.draw(versions())
+            first = data.draw(versions(self.backend_class))
             second = data.draw(successors(first))
             model = first.model()
             objects = data.draw(st.one_of(st.just([]), first.case(model).objects()))
@@ -88,8 +94,7 @@ class LiveSchemaProperty(Mixin):
     async def changed(self, first: Version, model: Any, second: Version, objects: list[Any]) -> None:
         db = await self.backend.open(**self.backend.scratch())
         try:
-            await maybe_await(db.execute(f'CREATE TABLE "{PARENT}" (id INTEGER PRIMARY KEY)'))
-            await maybe_await(db.execute(f'INSERT INTO "{PARENT}" VALUES ({PARENT_ID})'))
+            await self.make_parent(db)
             await self.ensure(db, model)
             repo = self.backend.repository(db, model)
             await self.store(repo, objects)
@@ -140,8 +145,11 @@ class LiveSchemaProperty(Mixin):
                     self.assertEqual(value, KINDS[part.kind].read(expected), part.name)
 
 
-# What the model's columns and a second version meet is known for SQLite alone.
-for _backend in SQLITE_BACKENDS:
+_EXAMPLES: dict[type[Backend], tuple[int, int]] = {
+    **dict.fromkeys(SQLITE_BACKENDS, (40, 60)),
+    SyncPsycopg: (30, 40),
+}
+for _backend, _examples in _EXAMPLES.items():
     _name = f"LiveSchemaProperty_{_backend.__name__}"
-    _body: dict[str, Any] = {"backend_class": _backend, "__module__": __name__}
-    globals()[_name] = type(_name, (LiveSchemaProperty, PropertyCase), _body)
+    _body: dict[str, Any] = {"backend_class": _backend, "examples": _examples, "__module__": __name__}
+    globals()[_name] = where_there_is_a_server(type(_name, (LiveSchemaProperty, PropertyCase), _body), _backend)

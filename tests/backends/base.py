@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import mini_orm
+
+#: A quick run takes few drivers, and does long tests with none of them in full.
+IS_QUICK = os.environ.get("MINI_ORM_TEST_DRIVERS") == "few"
 
 
 async def maybe_await(value: Any) -> Any:
@@ -29,10 +33,26 @@ class Backend:
     dialect = "sqlite"
     #: Which of `tests.servers` it needs.
     server: str | None = None
-    #: Of its server's drivers the one that a quick run takes.
+    #: Of its database's drivers the first of its face: it does long tests in full, and a quick run takes it.
     is_first = False
-    #: The database is a file, with SQLite's pragmas; tests of the file, and of SQLite's own words, ask for it.
+    #: The database is a file, or in memory.
     uses_file = True
+    #: Who writes has the whole database locked, and who reads keeps it from being committed.
+    locks_file = True
+    #: The settings of a session are pragmas.
+    uses_pragmas = True
+    #: A savepoint outside of a transaction opens one.
+    savepoints_begin = True
+    #: A statement may say that its failure ends the transaction.
+    ends_transactions = True
+    #: A column takes values of any type, and text of any bytes.
+    stores_anything = True
+    #: `zeroblob` makes a value that is too large to be kept.
+    supports_zeroblob = True
+    #: Connections have `isolation_level`, `detect_types` and what else is sqlite3's own.
+    supports_isolation_level = True
+    #: The driver can be told to connect in autocommit.
+    opens_in_autocommit = True
     #: A transaction goes on after a statement in it has failed.
     survives_errors = True
     #: A transaction takes nothing but a rollback after a statement in it has failed.
@@ -49,6 +69,20 @@ class Backend:
     supports_functions = True
     #: The driver tells the key of the last row inserted.
     supports_last_id = True
+    #: A database has schemas, and what lives in them: sequences, types, materialized views.
+    has_schemas = False
+    #: Rows have a number of their own, which an integer key is another name of.
+    has_rowids = True
+    #: There are tables whose module keeps the rows.
+    has_virtual_tables = True
+    #: There is the collation NOCASE, and a name in quotes that leads nowhere is a text.
+    has_nocase = True
+    #: Any words are a type of a column.
+    takes_any_type = True
+    #: Not every column can be added to a table that has rows.
+    limits_added_columns = True
+    #: LIKE ignores the case of ASCII letters.
+    like_ignores_case = True
     #: A foreign key can be made before the table that it refers to.
     supports_early_foreign_keys = True
     #: A foreign key may refer to a row that is not there.
@@ -69,14 +103,23 @@ class Backend:
     supports_tasks = True
     #: A pool calls the driver's own function to connect, and sees its arguments.
     supports_own_connect = True
+    #: What the driver's function returns is a connection before it is awaited, too, and tells its dialect.
+    connects_at_once = True
     #: The driver's connection is bound to a thread unless it is told otherwise.
     supports_thread_check = False
     #: A pool's connections are awaited.
     supports_awaited_pools = False
 
+    def __init_subclass__(cls) -> None:
+        cls.is_first = vars(cls).get("is_first", False)  # a driver that is like the first one is not the first
+
     def __init__(self, directory: str) -> None:
         self.directory = Path(directory)
         self.path = self.directory / "test.sqlite3"
+
+    def amount(self, full: int, short: int) -> int:
+        """Return how much of a long test this backend does: all that the first of its face does, or less."""
+        return full if self.is_first and not IS_QUICK else short
 
     async def connect(self, **options: Any) -> Any:
         """Open a raw driver connection to the test's database."""
@@ -110,6 +153,14 @@ class Backend:
         """Open a connection, as a pool does."""
         raise NotImplementedError
 
+    def arguments(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Take out of `options` what is the backend's own; return `connector`'s arguments for the test's database."""
+        return {"database": options.pop("path", self.path)}
+
+    def nowhere(self) -> dict[str, Any]:
+        """Return `connector`'s arguments for a database that can't be had."""
+        return {"database": self.directory / "missing" / "file.sqlite3"}
+
     def counted_pool(self, counter: Any, **options: Any) -> mini_orm.PoolConnector:
         """Make a pool whose connections tell `counter` (contracts/pool_tools.py) that they are opened and closed."""
         options.setdefault("factory", counter.factory)
@@ -140,6 +191,37 @@ class Backend:
         (value,) = await maybe_await(cursor.fetchone())
         await maybe_await(cursor.close())
         return value
+
+    #: Settings of a session, each with another value than it has at first.
+    settings: Mapping[str, Any] = {
+        "foreign_keys": 0,
+        "query_only": 1,
+        "busy_timeout": 77,
+        "ignore_check_constraints": 1,
+        "recursive_triggers": 1,
+    }
+    #: One of them that changes nothing of what a test does.
+    harmless = "recursive_triggers"
+
+    def setting(self, name: str, value: Any) -> str:
+        """Return the statement that changes a setting of the session."""
+        return f"PRAGMA {name} = {value}"
+
+    def show(self, name: str) -> str:
+        """Return the query for a setting of the session."""
+        return f"PRAGMA {name}"
+
+    def told(self) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+        """Return options of a pool, with the mode and the settings in which its connections are opened then."""
+        return {"isolation_level": "EXCLUSIVE", "timeout": 1.5}, "EXCLUSIVE", {"busy_timeout": 1500}
+
+    def in_autocommit(self) -> dict[str, Any]:
+        """Return the options of a pool whose connections are opened in autocommit."""
+        return {"isolation_level": None}
+
+    def factories(self, conn: Any) -> Any:
+        """Return what makes rows and values on the connection."""
+        return conn.row_factory, conn.text_factory
 
     def is_as_opened(self, conn: Any) -> bool:
         """Tell whether the connection is in the mode in which it was opened."""
@@ -182,6 +264,10 @@ class Backend:
         """
         return sqlite3.connect(other.get("path", self.path), isolation_level=None, check_same_thread=False)
 
+    def look(self, **other: Any) -> contextlib.AbstractContextManager[Any]:
+        """Give for the time of a block what `raw` opens, to look only."""
+        return contextlib.closing(self.raw(**other))
+
     def sql(self, text: str) -> str:
         """Write the marks `?` and `:name` of a statement in the driver's own style."""
         return text
@@ -196,7 +282,7 @@ class Backend:
 
     def columns(self, table: str) -> dict[str, str]:
         """Return the declared types of a table's columns."""
-        with contextlib.closing(self.raw()) as conn:
+        with self.look() as conn:
             return {row[1]: row[2] for row in conn.execute(f'PRAGMA table_info("{table}")').fetchall()}
 
     async def trace(self, conn: Any, note: Callable[[str], Any] | None) -> None:
@@ -221,12 +307,20 @@ class Backend:
         await maybe_await(conn.execute(sql))
 
     async def set_autocommit(self, conn: Any, autocommit: bool) -> None:
-        """Set the mode of a driver that has `autocommit`."""
-        raise NotImplementedError
+        """Have the driver begin no transaction by itself, or begin them as it does by default."""
+        await self.set_attribute(conn, "isolation_level", None if autocommit else "")
+
+    async def set_attribute(self, conn: Any, name: str, value: Any) -> None:
+        """Set an attribute of the connection in the thread where it lives."""
+        raw = self.raw_of(conn)
+        await maybe_await(setattr(raw, name, value) if raw is conn else conn._execute(setattr, raw, name, value))
 
     def set_factories(self, conn: Any) -> Iterator[str]:
         """Set what makes rows and cursors to one thing after the other; yield what that is."""
-        raise NotImplementedError
+        conn.row_factory = sqlite3.Row
+        yield "row_factory"
+        conn.text_factory = bytes
+        yield "text_factory"
 
     def driver_error(self, wanted: type[BaseException]) -> type[BaseException]:
         """Return the driver's own class that goes by the name of one of sqlite3's."""
@@ -236,14 +330,20 @@ class Backend:
         """Return the database's own code of an error, and the one that it should be."""
         return error.sqlite_errorname, sqlite
 
+    #: What the statement has in it that puts a session back.
+    reset = "PRAGMA"
+
+    def refusal(self) -> Exception:
+        """Return an error as the driver raises it."""
+        return sqlite3.OperationalError("refused by the test")
+
     async def forbid(self, conn: Any, word: str | None) -> None:
-        """Make the connection refuse BEGIN, ROLLBACK or ROLLBACK TO, as a broken one would; `None` ends that."""
-        action = sqlite3.SQLITE_SAVEPOINT if word == "ROLLBACK TO" else sqlite3.SQLITE_TRANSACTION
+        """Have the connection refuse BEGIN, ROLLBACK, ROLLBACK TO or `reset` as a broken one does; `None` ends that."""
+        await maybe_await(conn.set_authorizer(None if word is None else _refusing(word)))
 
-        def authorize(code: int, first: str | None, *_: Any) -> int:
-            return sqlite3.SQLITE_DENY if word and (code, first) == (action, word.split()[0]) else sqlite3.SQLITE_OK
-
-        await maybe_await(conn.set_authorizer(None if word is None else authorize))
+    def forbid_opened(self, conn: Any, word: str) -> None:
+        """Do what `forbid` does to a connection that was just opened."""
+        conn.set_authorizer(_refusing(word))
 
     def in_transaction(self, conn: Any) -> bool:
         """Tell whether a transaction is open on the connection."""
@@ -269,17 +369,17 @@ class Backend:
 
     def tables(self, **other: Any) -> list[str]:
         """Return the names of the tables that are there, in order; of another database, if `other` says which."""
-        with contextlib.closing(self.raw(**other)) as conn:
+        with self.look(**other) as conn:
             return [name for (name,) in conn.execute(self.tables_sql).fetchall()]
 
     def indexes(self, **other: Any) -> list[str]:
         """Return the names of the indexes that are there, but for those of keys, in order."""
-        with contextlib.closing(self.raw(**other)) as conn:
+        with self.look(**other) as conn:
             return [name for (name,) in conn.execute(self.indexes_sql).fetchall()]
 
     def dump(self) -> list[str]:
         """Return the whole database as text: schema and rows."""
-        with contextlib.closing(self.raw()) as conn:
+        with self.look() as conn:
             return list(conn.iterdump())
 
     #: Asks for all that the schema has: type, name, table, and text of each.
@@ -292,3 +392,15 @@ class Backend:
     tables_sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
     #: Asks for the names of all indexes that were made as such, in order.
     indexes_sql = "SELECT name FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+
+
+def _refusing(word: str) -> Callable[..., int]:
+    """Make an authorizer of SQLite's that denies a kind of statement."""
+    kinds = {"ROLLBACK TO": sqlite3.SQLITE_SAVEPOINT, "PRAGMA": sqlite3.SQLITE_PRAGMA}
+    kind = kinds.get(word, sqlite3.SQLITE_TRANSACTION)
+    denied = None if word == "PRAGMA" else word.split()[0]
+
+    def authorize(code: int, first: str | None, *_: Any) -> int:
+        return sqlite3.SQLITE_DENY if code == kind and denied in (None, first) else sqlite3.SQLITE_OK
+
+    return authorize

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import os
 import tempfile
 import threading
 import unittest
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 import mini_orm
 from mini_orm.core.models import model_meta
 from tests import servers
-from tests.backends.base import Backend, maybe_await
+from tests.backends.base import IS_QUICK, Backend, maybe_await
 from tests.backends.families import BACKENDS
 from tests.backends.sqlite import SyncSqlite3
 
@@ -76,6 +75,10 @@ class ContractCase(unittest.IsolatedAsyncioTestCase):
             await db.aclose()
         else:
             db.close()
+
+    def amount(self, full: int, short: int) -> int:
+        """Return how much of a long test this case's backend does."""
+        return self.backend.amount(full, short)
 
     def repo(self, model: type, db: Any = None, **flags: Any) -> Any:
         """Return a repository of this face, on `self.db` unless told otherwise."""
@@ -206,7 +209,9 @@ def bind(contract: type, backend: type[Backend]) -> type[ContractCase]:
 
 
 def where_there_is_a_server(case: Any, backend: type[Backend]) -> Any:
-    """Have a case skipped, with what would switch it on, where its backend needs a server and there is none."""
+    """Have a case skipped, with what would switch it on, where its backend is left out or has no server."""
+    if _is_left_out(backend):
+        return unittest.skip("MINI_ORM_TEST_DRIVERS=few leaves this driver out")(case)
     if backend.server is None or servers.SERVERS[backend.server].from_environment() is not None:
         return case
     return unittest.skip(servers.reason(backend.server))(case)
@@ -217,8 +222,8 @@ def _has(backend: type[Backend], capabilities: Iterable[str]) -> bool:
 
 
 def _is_left_out(backend: type[Backend]) -> bool:
-    """Whether a quick run, MINI_ORM_TEST_DRIVERS=few, leaves a backend out: of a server it takes one."""
-    return backend.server is not None and os.environ.get("MINI_ORM_TEST_DRIVERS") == "few" and not backend.is_first
+    """Whether a quick run leaves a backend out: of each database it takes the first driver of each face."""
+    return IS_QUICK and not backend.is_first
 
 
 def bind_all(namespace: dict[str, Any], *contracts: type, backends: Iterable[type[Backend]] = BACKENDS) -> None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from tests.backends.base import Backend
-from tests.backends.pooled import PooledAiosqlite, PooledSqlite3, PooledWorkerSqlite3
+from tests.backends.pooled import (
+    PooledAiosqlite,
+    PooledAsyncpg,
+    PooledPsycopg,
+    PooledSqlite3,
+    PooledWorkerSqlite3,
+)
 from tests.backends.postgres_drivers import (
     Asyncpg,
     AsyncPsycopg,
@@ -24,4 +30,10 @@ POSTGRES_BACKENDS: tuple[type[Backend], ...] = (
     Asyncpg,
 )
 BACKENDS: tuple[type[Backend], ...] = (*SQLITE_BACKENDS, *POSTGRES_BACKENDS)
-POOLED_BACKENDS: tuple[type[Backend], ...] = (PooledSqlite3, PooledWorkerSqlite3, PooledAiosqlite)
+POOLED_BACKENDS: tuple[type[Backend], ...] = (
+    PooledSqlite3,
+    PooledWorkerSqlite3,
+    PooledAiosqlite,
+    PooledPsycopg,
+    PooledAsyncpg,
+)

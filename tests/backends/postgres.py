@@ -8,11 +8,12 @@ import functools
 import itertools
 import os
 import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import mini_orm
 from tests import servers
-from tests.backends.base import Backend
+from tests.backends.base import Backend, maybe_await
 
 
 class PostgresBackend(Backend):
@@ -20,6 +21,20 @@ class PostgresBackend(Backend):
 
     server = dialect = "postgres"
     uses_file = False
+    locks_file = False
+    uses_pragmas = False
+    savepoints_begin = False
+    ends_transactions = False
+    stores_anything = False
+    supports_zeroblob = False
+    supports_isolation_level = False
+    has_schemas = True
+    has_rowids = False
+    has_virtual_tables = False
+    has_nocase = False
+    takes_any_type = False
+    limits_added_columns = False
+    like_ignores_case = False
     survives_errors = False
     aborts_on_errors = True
     stores_text = False
@@ -85,7 +100,7 @@ class PostgresBackend(Backend):
             "time without time zone": "time",
         }
         found = {}
-        with contextlib.closing(self.raw()) as conn:
+        with self.look() as conn:
             for name, kind in conn.execute(sql, [table]).fetchall():
                 for word, other in short.items():
                     kind = kind.replace(word, other)
@@ -106,14 +121,53 @@ class PostgresBackend(Backend):
         schema = options.pop("schema", self.schema)
         return {**self.params(), "options": f"-csearch_path={schema} -clock_timeout=15s"}
 
+    settings: Mapping[str, Any] = {
+        "search_path": "pg_catalog",
+        "statement_timeout": "77s",
+        "TimeZone": "Asia/Tokyo",
+        "default_transaction_read_only": "on",
+    }
+    harmless = "statement_timeout"
+
+    def setting(self, name: str, value: Any) -> str:
+        return f"SELECT set_config('{name}', '{value}', false)"
+
+    def show(self, name: str) -> str:
+        return f"SHOW {name}"
+
+    def nowhere(self) -> dict[str, Any]:
+        return {**self.arguments({}), "user": "nobody_at_all"}
+
+    def arguments(self, options: dict[str, Any]) -> dict[str, Any]:
+        return self.address(options)
+
+    reset = "RESET ALL"
+
+    def _refusing(self, word: str) -> Callable[[str], None]:
+        def refuse(sql: str) -> None:
+            if sql == word or (word != "ROLLBACK" and word in sql):
+                raise self.refusal()
+
+        return refuse
+
+    async def forbid(self, conn: Any, word: str | None) -> None:
+        await self.trace(conn, None if word is None else self._refusing(word))
+
+    def forbid_opened(self, conn: Any, word: str) -> None:
+        self.trace_opened(conn, self._refusing(word))
+
     begin = "BEGIN"
 
     def raw_of(self, conn: Any) -> Any:
         return conn
 
     async def value(self, conn: Any, sql: str) -> Any:
+        from psycopg.rows import tuple_row
+
         was_open = self.in_transaction(conn)
-        value = await super().value(conn, sql)
+        cursor = conn.cursor(row_factory=tuple_row)
+        await maybe_await(cursor.execute(sql))
+        (value,) = await maybe_await(cursor.fetchone())
         if not was_open:
             await self.end(conn, "rollback")
         return value
@@ -129,13 +183,19 @@ class PostgresBackend(Backend):
 
     def is_free(self) -> bool:
         sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in trans%'"
-        with contextlib.closing(self.raw()) as conn:
+        with self.look() as conn:
             return bool(conn.execute(sql).fetchone()[0] == 0)
 
     def raw(self, **other: Any) -> Any:
         import psycopg
 
         return psycopg.connect(**self.address(other), autocommit=True)
+
+    @contextlib.contextmanager
+    def look(self, **other: Any) -> Iterator[Any]:
+        conn = _server_connection()  # there already, and quicker than a new one for each look
+        conn.execute(f'SET search_path = "{other.get("schema", self.schema)}"')
+        yield conn
 
     schema_sql = (
         "SELECT CASE relkind WHEN 'r' THEN 'table' WHEN 'i' THEN 'index' ELSE 'other' END, relname, "
@@ -153,14 +213,14 @@ class PostgresBackend(Backend):
 
     def dump(self) -> list[str]:
         quote = mini_orm.PostgresDialect().quote
-        with contextlib.closing(self.raw()) as conn:
+        with self.look() as conn:
             found = list(map(str, conn.execute(self.schema_sql).fetchall()))
             for (name,) in conn.execute(self.tables_sql).fetchall():
                 found += [row for (row,) in conn.execute(f"SELECT t::text FROM {quote(name)} AS t ORDER BY 1")]
         return found
 
     def resume_keys(self, table: str, key: str) -> None:
-        with contextlib.closing(self.raw()) as conn:
+        with self.look() as conn:
             quoted, column = (mini_orm.PostgresDialect().quote(name) for name in (table, key))
             highest = conn.execute(f"SELECT max({column}) FROM {quoted}").fetchone()[0]
             if highest is not None:
@@ -200,7 +260,8 @@ _END_OTHERS = (
 
 @functools.cache
 def _server_connection() -> Any:
-    """Return the connection that makes schemas and drops them."""
+    """Return the connection that makes schemas, drops them and looks into them."""
     import psycopg
 
-    return psycopg.connect(**_test_database(), autocommit=True)
+    # A prepared statement would be another one's in the next schema.
+    return psycopg.connect(**_test_database(), autocommit=True, prepare_threshold=None)

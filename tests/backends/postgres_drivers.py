@@ -20,6 +20,7 @@ class SyncPsycopg(PostgresBackend):
 
     name = "psycopg"
     face = "sync"
+    is_first = True
     supports_blocking_calls = True
     supports_tasks = False
 
@@ -43,6 +44,15 @@ class SyncPsycopg(PostgresBackend):
 
     async def set_autocommit(self, conn: Any, autocommit: bool) -> None:
         conn.autocommit = autocommit
+
+    def factories(self, conn: Any) -> Any:
+        return conn.row_factory, conn.cursor_factory
+
+    def told(self) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+        return {"autocommit": True}, True, {"search_path": self.schema, "lock_timeout": "15s"}
+
+    def in_autocommit(self) -> dict[str, Any]:
+        return {"autocommit": True}
 
     def set_factories(self, conn: Any) -> Iterator[str]:
         import psycopg
@@ -71,14 +81,10 @@ class SyncPsycopg(PostgresBackend):
         _trace_psycopg()
         conn.test_note = note
 
-    async def forbid(self, conn: Any, word: str | None) -> None:
+    def refusal(self) -> Exception:
         import psycopg
 
-        def refuse(sql: str) -> None:
-            if sql == word or (word != "ROLLBACK" and sql.startswith(f"{word} ")):
-                raise psycopg.OperationalError("refused by the test")
-
-        await self.trace(conn, None if word is None else refuse)
+        return psycopg.OperationalError("refused by the test")
 
     def traced_pool(self, note: Callable[[str], Any], **options: Any) -> mini_orm.PoolConnector:
         import psycopg
@@ -176,20 +182,24 @@ class SyncPsycopg2(SyncPsycopg):
         _psycopg2_connection()
         conn.test_note = note
 
-    async def forbid(self, conn: Any, word: str | None) -> None:
+    def refusal(self) -> Exception:
         import psycopg2
 
-        def refuse(sql: str) -> None:
-            if sql == word or (word != "ROLLBACK" and sql.startswith(f"{word} ")):
-                raise psycopg2.OperationalError("refused by the test")
-
-        await self.trace(conn, None if word is None else refuse)
+        return psycopg2.OperationalError("refused by the test")
 
     async def run(self, conn: Any, sql: str) -> None:
         conn.cursor().execute(sql)
 
     def in_transaction(self, conn: Any) -> bool:
         return bool(conn.get_transaction_status())  # IDLE is 0
+
+    opens_in_autocommit = False
+
+    def told(self) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+        return {}, False, super().told()[2]
+
+    def factories(self, conn: Any) -> Any:
+        return conn.cursor_factory
 
     def set_factories(self, conn: Any) -> Iterator[str]:
         from psycopg2.extras import DictCursor, NamedTupleCursor, RealDictCursor
@@ -243,6 +253,7 @@ class AsyncPsycopg(PostgresBackend):
     face = "async"
     supports_threads = False
     supports_awaited_pools = True
+    connects_at_once = False
 
     def sql(self, text: str) -> str:
         return re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text.replace("?", "%s"))
@@ -252,10 +263,6 @@ class AsyncPsycopg(PostgresBackend):
         import psycopg
 
         return psycopg.AsyncConnection.connect
-
-    def arguments(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return the driver's arguments to connect to the test's database."""
-        return self.address(options)
 
     async def connect(self, **options: Any) -> Any:
         options.pop("check_same_thread", None)
@@ -269,6 +276,15 @@ class AsyncPsycopg(PostgresBackend):
 
     async def set_autocommit(self, conn: Any, autocommit: bool) -> None:
         await conn.set_autocommit(autocommit)
+
+    def factories(self, conn: Any) -> Any:
+        return conn.row_factory, conn.cursor_factory
+
+    def told(self) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+        return {"autocommit": True}, True, {"search_path": self.schema, "lock_timeout": "15s"}
+
+    def in_autocommit(self) -> dict[str, Any]:
+        return {"autocommit": True}
 
     def set_factories(self, conn: Any) -> Iterator[str]:
         import psycopg
@@ -289,14 +305,10 @@ class AsyncPsycopg(PostgresBackend):
     def code(self, error: Any, sqlite: str, sqlstate: str) -> tuple[Any, str]:
         return error.sqlstate, sqlstate
 
-    async def forbid(self, conn: Any, word: str | None) -> None:
-        error = self.driver_error(sqlite3.OperationalError)
+    def refusal(self) -> Exception:
+        import psycopg
 
-        def refuse(sql: str) -> None:
-            if sql == word or (word != "ROLLBACK" and sql.startswith(f"{word} ")):
-                raise error("refused by the test")
-
-        await self.trace(conn, None if word is None else refuse)
+        return psycopg.OperationalError("refused by the test")
 
     def trace_opened(self, conn: Any, note: Callable[[str], Any]) -> None:
         _trace_async_psycopg()
@@ -365,6 +377,18 @@ class Asyncpg(AsyncPsycopg):
     def mode(self, conn: Any) -> Any:
         return None  # always autocommit
 
+    def told(self) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+        return {}, None, {"search_path": self.schema}
+
+    def in_autocommit(self) -> dict[str, Any]:
+        return {}  # it always is
+
+    async def set_autocommit(self, conn: Any, autocommit: bool) -> None:
+        return None
+
+    def factories(self, conn: Any) -> None:
+        return None
+
     def set_factories(self, conn: Any) -> Iterator[str]:
         yield from ()  # asyncpg takes them when it connects
 
@@ -375,14 +399,11 @@ class Asyncpg(AsyncPsycopg):
             return asyncpg.IntegrityConstraintViolationError
         return asyncpg.PostgresError, asyncpg.InterfaceError  # they have no base of their own
 
-    async def forbid(self, conn: Any, word: str | None) -> None:
+    def refusal(self) -> Exception:
         import asyncpg
 
-        def refuse(sql: str) -> None:
-            if sql == word or (word != "ROLLBACK" and sql.startswith(f"{word} ")):
-                raise asyncpg.InterfaceError("refused by the test")
-
-        await self.trace(conn, None if word is None else refuse)
+        found: Exception = asyncpg.InterfaceError("refused by the test")
+        return found
 
     supports_implicit_begin = False
 

@@ -31,6 +31,7 @@ class SyncSqlite3(Backend):
 
     name = "sqlite3"
     face = "sync"
+    is_first = True
     supports_blocking_calls = True
     supports_tasks = False
     supports_thread_check = True
@@ -61,6 +62,7 @@ class InlineSqlite3(Backend):
     face = "async"
     supports_threads = False
     supports_own_connect = False
+    connects_at_once = False
     supports_awaited_pools = True
 
     async def connector(self, *args: Any, **kwargs: Any) -> sqlite3.Connection:
@@ -76,6 +78,7 @@ class Aiosqlite(Backend):
 
     name = "aiosqlite"
     face = "async"
+    is_first = True
     supports_awaited_pools = True
     connector = staticmethod(aiosqlite.connect)
 

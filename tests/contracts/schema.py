@@ -242,7 +242,7 @@ class SchemaContract(Outside):
                 column = {"customer": "name", "reading": "device"}[table]
                 await maybe_await(self.db.execute(f"INSERT INTO {table} ({column}) VALUES (NULL)"))
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_a_new_table_while_the_file_is_locked(self) -> None:
         """S1 X3: a connection that can't read the new schema says that it is locked, and not that there is no table."""
         await self.apply(Customer)

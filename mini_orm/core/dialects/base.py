@@ -47,7 +47,7 @@ class Dialect:
     key_facts_sql: ClassVar[str] = ""
     #: Asks for the last key that a table gave.
     last_key_sql: ClassVar[str] = ""
-    #: Asks what has the name of an index, where such names are the whole database's (see schema/inspect.py).
+    #: Asks what keeps a table from having an index of a name, where tables share such names (see schema/inspect.py).
     index_table_sql: ClassVar[str] = ""
     #: What asks for a live schema; each takes the table's name, and the rows are the same for all databases (see
     #: schema/inspect.py). Empty: a live schema can't be read.
@@ -77,8 +77,10 @@ class Dialect:
     schema_lock_sql: ClassVar[str] = ""
     #: A foreign key can be made before the table that it refers to.
     supports_early_foreign_keys: ClassVar[bool] = False
-    #: Asks for the foreign keys of other tables that keep a table from being dropped: table, name and definition.
+    #: Asks for the foreign keys of other tables that keep a table from being dropped: table, name, definition, schema.
     dependent_keys_sql: ClassVar[str] = ""
+    #: Asks for a row if a table is not where CREATE TABLE makes one; empty where there is one place only.
+    is_elsewhere_sql: ClassVar[str] = ""
     #: Asks for the isolation level of the open transaction; empty where no transaction can be overtaken by another.
     isolation_sql: ClassVar[str] = ""
     #: The levels at which a transaction does not see what others commit after its begin.
@@ -198,6 +200,10 @@ class Dialect:
     def normal_default(self, text: str | None) -> str | None:
         """Write a default so that equal ones have one text; `None`: there is none."""
         return normal_default(text)
+
+    def same_default(self, kind: ColumnType, wanted: str, live: str | None) -> bool:
+        """Say whether a live default is the one that a column is to have."""
+        return self.normal_default(wanted) == self.normal_default(live)
 
     def literal(self, value: Any) -> str | None:
         """Write a value that a codec has encoded as SQL; `None` where it has no literal."""

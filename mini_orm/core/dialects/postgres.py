@@ -10,27 +10,45 @@ Rules of this file:
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from ..codecs import decimal_text
 from ..columns import ColumnType
+from ..json_values import Refused, json_text, load_json
 from .base import Dialect, Fit, Match
 from .declared import DeclaredType, normal_default
 
 _MAX_IDENTIFIER = 63
 _NUMBERS = {"int": "BIGINT", "float": "DOUBLE PRECISION", "decimal": "NUMERIC"}
-#: How a default that the catalog shows says the type of a literal.
+_TEXT = r"'(?:[^']|'')*'"
+_TYPE = (
+    r"(?:character varying|double precision|bit varying|(?:timestamp|time)(?:\(\d+\))? with(?:out)? time zone|[\w.]+|"
+    r"\"(?:[^\"]|\"\")+\")(?:\([\d,\s]+\))?(?:\[\])*"
+)
+#: The ways to say the type of a literal. The catalog shows them all as `::type`, and adds one to most literals.
 _CAST = re.compile(
-    r"('(?:[^']|'')*')|::(?:character varying|double precision|bit varying|"
-    r"(?:timestamp|time)(?:\(\d+\))? with(?:out)? time zone|[\w.]+|\"(?:[^\"]|\"\")+\")(?:\([\d,]+\))?(?:\[\])*",
+    rf"({_TEXT})|::{_TYPE}|\bCAST\s*\(\s*({_TEXT}|[-+]?[\w.]+)\s+AS\s+{_TYPE}\s*\)|"
+    r"\b(?:date|interval|jsonb?|numeric|timestamp|timestamptz|time|uuid)(?: with(?:out)? time zone)?\s+(?=')",
     re.IGNORECASE,
 )
+_LITERAL = re.compile(rf"({_TEXT})|[-+]?[\w.]+(?:[-+]\d+)?")
+_TRUE, _FALSE = ("t", "true", "y", "yes", "on", "1"), ("f", "false", "n", "no", "off", "0")
 _QUOTED_NUMBER = re.compile(r"'([+-]?\d+(?:\.\d+)?)'")
+#: By way of text: the server refuses a long name that a driver sends as one, where it would cut a text.
+_NAME = "%s::text::name"
 _ASKED = "to_regclass(quote_ident(%s))"
+_HOME = "to_regnamespace(quote_ident(current_schema()))"
+#: The schema of the table `t`, where its name alone does not lead to it.
+_SCHEMA = (
+    "CASE WHEN NOT pg_table_is_visible(t.oid) THEN (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = "
+    "t.relnamespace) END"
+)
 _KIND = (
     "CASE i.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' "
     "WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' WHEN 'c' THEN 'type' ELSE 'index' END"
@@ -56,29 +74,39 @@ class PostgresDialect(Dialect):
     # An identity that is GENERATED ALWAYS takes no key from outside. Materialized, as the sequence would be looked up
     # for every single key.
     sequence_keys_sql = (
-        "WITH s (name) AS MATERIALIZED (SELECT pg_get_serial_sequence(quote_ident(%s), %s)::regclass) "
+        f"WITH s (name) AS MATERIALIZED (SELECT pg_get_serial_sequence(quote_ident(%s), {_NAME}::text)::regclass) "
         "SELECT nextval(s.name) FROM s, generate_series(1, %s::bigint) "
         "WHERE s.name IS NOT NULL AND has_sequence_privilege(s.name, 'USAGE') AND NOT EXISTS ("
-        f"SELECT 1 FROM pg_attribute WHERE attrelid = {_ASKED} AND attname = %s::name AND attidentity = 'a')"
+        f"SELECT 1 FROM pg_attribute WHERE attrelid = {_ASKED} AND attname = {_NAME} AND attidentity = 'a')"
     )
     # One number for all schemas: a foreign key may lead from one into another.
     schema_lock_sql = "SELECT pg_advisory_xact_lock(7452614503)"
     isolation_sql = "SHOW transaction_isolation"
-    # Names of indexes are those of tables, too, and a schema's.
+    # Names of indexes are those of tables, too, and a schema's: the table's.
     index_table_sql = (
-        f"SELECT coalesce(t.relname, i.relname), {_KIND} FROM pg_class AS i "
+        f"WITH asked (name, owner) AS (SELECT {_NAME}, {_ASKED}::oid) "
+        f"SELECT coalesce(t.relname, i.relname), {_KIND} FROM asked JOIN pg_class AS i ON i.relname = asked.name "
         "LEFT JOIN pg_index AS x ON x.indexrelid = i.oid LEFT JOIN pg_class AS t ON t.oid = x.indrelid "
-        "WHERE i.relname = %s::name AND i.relnamespace = to_regnamespace(quote_ident(current_schema()))"
+        f"WHERE i.relnamespace = coalesce((SELECT relnamespace FROM pg_class WHERE oid = asked.owner), {_HOME}) "
+        "AND (x.indrelid IS NULL OR asked.owner IS NULL OR x.indrelid <> asked.owner)"
     )
+    # A table makes a type of its name, which must be free.
     table_kind_sql = (
-        f"SELECT CASE WHEN i.relpersistence = 't' THEN 'temporary ' ELSE '' END || {_KIND} "
-        f"FROM pg_class AS i WHERE i.oid = {_ASKED}"
+        "SELECT CASE WHEN i.oid IS NULL THEN 'type' WHEN i.relpersistence = 't' THEN 'temporary ' ELSE '' END || "
+        f"CASE WHEN i.oid IS NULL THEN '' ELSE {_KIND} END "
+        f"FROM (SELECT {_NAME} AS name) AS asked "
+        "LEFT JOIN pg_class AS i ON i.oid = to_regclass(quote_ident(asked.name)) "
+        f"LEFT JOIN pg_type AS y ON y.typname = asked.name AND y.typnamespace = {_HOME} "
+        "AND y.typrelid = 0 AND y.typcategory <> 'A' "
+        "WHERE i.oid IS NOT NULL OR y.oid IS NOT NULL"
     )
+    is_elsewhere_sql = f"SELECT 1 FROM pg_class WHERE oid = {_ASKED} AND relnamespace <> {_HOME}"
     columns_sql = (
         "SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, "
-        "CASE a.attgenerated WHEN '' THEN pg_get_expr(d.adbin, d.adrelid) END, "
-        "coalesce(array_position(k.conkey, a.attnum), 0), a.attgenerated <> '', "
-        "a.attidentity <> '' OR coalesce(strpos(pg_get_expr(d.adbin, d.adrelid), '(') > 0, false) "
+        "CASE a.attgenerated WHEN '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), "
+        "(SELECT y.typdefault FROM pg_type AS y WHERE y.oid = a.atttypid)) END, "
+        "coalesce(array_position(k.conkey, a.attnum), 0), a.attgenerated <> '' OR a.attidentity = 'a', "
+        "a.attidentity <> '' OR (a.attgenerated = '' AND coalesce(pg_get_expr(d.adbin, d.adrelid) ~ '\\w\\(', false)) "
         "FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
         "LEFT JOIN pg_constraint AS k ON k.conrelid = a.attrelid AND k.contype = 'p' "
         f"WHERE a.attrelid = {_ASKED} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
@@ -86,16 +114,19 @@ class PostgresDialect(Dialect):
     indexes_sql = (
         "SELECT i.relname, x.indisunique, "
         "EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = x.indexrelid AND contype IN ('p', 'u', 'x')), "
-        "x.indpred IS NULL AND x.indisvalid AND m.amname = 'btree' AND x.indoption[k.place] = 0 AND o.opcdefault "
+        "x.indpred IS NULL AND x.indisvalid AND x.indimmediate AND m.amname = 'btree' AND x.indoption[k.place] = 0 "
+        "AND strpos(pg_get_indexdef(x.indexrelid), ' NULLS NOT DISTINCT') = 0 AND coalesce(o.opcdefault, true) "
         "AND x.indcollation[k.place] IN (0, a.attcollation), a.attname "
         "FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_am AS m ON m.oid = i.relam "
         "CROSS JOIN generate_series(0, x.indnkeyatts - 1) AS k (place) "
-        "JOIN pg_opclass AS o ON o.oid = x.indclass[k.place] "
+        "LEFT JOIN pg_opclass AS o ON o.oid = x.indclass[k.place] "
         "LEFT JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[k.place] "
         f"WHERE x.indrelid = {_ASKED} ORDER BY i.relname, k.place"
     )
+    # Of two tables of one name, a model means the one that its name leads to.
     foreign_keys_sql = (
-        f"SELECT c.conname, a.attname, t.relname, b.attname, {_ACTIONS} "
+        "SELECT c.conname, a.attname, CASE WHEN to_regclass(quote_ident(t.relname))::oid <> t.oid "
+        f"THEN t.relnamespace::regnamespace || '.' ELSE '' END || t.relname, b.attname, {_ACTIONS} "
         "FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.confrelid "
         "CROSS JOIN unnest(c.conkey, c.confkey) WITH ORDINALITY AS k (own, other, place) "
         "JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.own "
@@ -103,14 +134,15 @@ class PostgresDialect(Dialect):
         f"WHERE c.contype = 'f' AND c.conrelid = {_ASKED} ORDER BY c.conname, k.place"
     )
     referrers_sql = (
-        "SELECT t.relname, c.conname, a.attname FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid "
+        f"SELECT t.relname, c.conname, a.attname, {_SCHEMA} "
+        "FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid "
         "CROSS JOIN unnest(c.conkey) WITH ORDINALITY AS k (own, place) "
         "JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.own "
         f"WHERE c.contype = 'f' AND c.confrelid = {_ASKED} AND c.conrelid <> c.confrelid "
-        "ORDER BY t.relname, c.conname, k.place"
+        "ORDER BY t.relname, t.oid, c.conname, k.place"
     )
     dependent_keys_sql = (
-        "SELECT t.relname, c.conname, pg_get_constraintdef(c.oid) "
+        f"SELECT t.relname, c.conname, pg_get_constraintdef(c.oid), {_SCHEMA} "
         "FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid "
         f"WHERE c.contype = 'f' AND c.confrelid = {_ASKED} AND c.conrelid <> c.confrelid ORDER BY t.relname, c.conname"
     )
@@ -139,9 +171,10 @@ class PostgresDialect(Dialect):
         "DECIMAL": DeclaredType("NUMERIC"),
         "CHARACTER VARYING": DeclaredType("VARCHAR"),
         **dict.fromkeys(("CHARACTER", "BPCHAR"), DeclaredType("CHAR")),
-        "TIMESTAMP WITHOUT TIME ZONE": DeclaredType("TIMESTAMP"),
-        "TIMESTAMP WITH TIME ZONE": DeclaredType("TIMESTAMPTZ"),
-        "TIME WITHOUT TIME ZONE": DeclaredType("TIME"),
+        # Six digits are what there is without a number.
+        **dict.fromkeys(("TIMESTAMP WITHOUT TIME ZONE", "TIMESTAMP WITHOUT TIME ZONE(6)"), DeclaredType("TIMESTAMP")),
+        **dict.fromkeys(("TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE(6)"), DeclaredType("TIMESTAMPTZ")),
+        **dict.fromkeys(("TIME WITHOUT TIME ZONE", "TIME WITHOUT TIME ZONE(6)"), DeclaredType("TIME")),
     }
     forms: ClassVar[Mapping[str, str]] = {"datetime": "zoned", "uuid": "uuid text", "json": "jsonb"}
 
@@ -183,9 +216,19 @@ class PostgresDialect(Dialect):
         return "logged" if is_text_json else super().compare_types(kind, wanted, live)
 
     def normal_default(self, text: str | None) -> str | None:
-        normal = None if text is None else normal_default(_CAST.sub(r"\1", text))
+        normal = None if text is None else normal_default(_CAST.sub(r"\1\2", text))
         # A negative number is shown as a literal with its type.
         return None if normal is None else _QUOTED_NUMBER.sub(r"\1", normal).replace("- ", "-")
+
+    def same_default(self, kind: ColumnType, wanted: str, live: str | None) -> bool:
+        if super().same_default(kind, wanted, live):
+            return True
+        # The catalog shows the value that a literal was read as: '{"a":1}' as '{"a": 1}', 1e3 as 1000.
+        ours, theirs = (None if text is None else _literal_value(kind, text) for text in (wanted, live))
+        if isinstance(ours, dt.datetime) and isinstance(theirs, dt.datetime) and None in (ours.tzinfo, theirs.tzinfo):
+            # What says no zone was read in that of the session, as the other is shown.
+            ours, theirs = ours.replace(tzinfo=None), theirs.replace(tzinfo=None)
+        return ours is not None and ours == theirs
 
     # --- queries ---
 
@@ -195,7 +238,13 @@ class PostgresDialect(Dialect):
     def match_value(self, op: Match, text: str) -> str:
         return text if op == "CONTAINS" else super().match_value(op, text)
 
+    def compared(self, column: str, kind: ColumnType, op: str) -> str:
+        # The column may be one of text, or json, which is lived with and has no = of its own.
+        is_json = kind.kind == "json" and kind.db_type is None and op != "ORDER"
+        return f"{column}::jsonb" if is_json else column
+
     def in_many(self, column: str, kind: ColumnType, mark: str, *, negated: bool) -> str:
+        column = f"{column}::uuid" if kind.kind == "uuid" else column  # as above
         array = f"{mark}::{self._many_type(kind)}[]"
         return f"{column} <> ALL({array})" if negated else f"{column} = ANY({array})"
 
@@ -222,3 +271,47 @@ class PostgresDialect(Dialect):
         return (
             f"(SELECT (CASE WHEN {whole} THEN '' ELSE '{message}' END || v)::NUMERIC FROM (SELECT {sql}) AS made (v))"
         )
+
+
+def _literal_value(kind: ColumnType, text: str) -> Any:
+    """Return the value of a default that is a literal; `None` where it is none, or none that can be read here."""
+    plain = _CAST.sub(r"\1\2", text).strip()
+    while plain.startswith("(") and plain.endswith(")"):
+        plain = plain[1:-1].strip()
+    literal, read = _LITERAL.fullmatch(plain), _READERS.get(kind.kind)
+    if literal is None or read is None:
+        return None
+    try:
+        return read(literal[1][1:-1].replace("''", "'") if literal[1] else plain)
+    except (ValueError, ArithmeticError, Refused):
+        return None
+
+
+def _integer(text: str) -> Decimal:
+    return Decimal(int(text, 0)) if text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") else Decimal(text)
+
+
+def _truth(text: str) -> bool | None:
+    word = text.strip().lower()
+    return True if word in _TRUE else False if word in _FALSE else None
+
+
+def _bytes(text: str) -> bytes | None:
+    if text.startswith("\\x"):
+        return bytes.fromhex(text[2:])
+    return text.encode() if "\\" not in text else None
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "int": _integer,
+    "bool": _truth,
+    "float": float,
+    "decimal": Decimal,
+    "bytes": _bytes,
+    "datetime": dt.datetime.fromisoformat,
+    "date": dt.date.fromisoformat,
+    "time": dt.time.fromisoformat,
+    "timedelta": _integer,
+    "uuid": uuid.UUID,
+    "json": lambda text: json_text(load_json(text)),
+}

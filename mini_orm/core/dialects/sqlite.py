@@ -54,7 +54,10 @@ class SQLiteDialect(Dialect):
     )
     last_key_sql = "SELECT seq FROM sqlite_sequence WHERE name = ? COLLATE NOCASE"
     # Tables, views and indexes share their names; triggers have names of their own.
-    index_table_sql = "SELECT tbl_name, type FROM sqlite_master WHERE type <> 'trigger' AND name = ? COLLATE NOCASE"
+    index_table_sql = (
+        "SELECT tbl_name, type FROM sqlite_master WHERE type <> 'trigger' AND name = ? COLLATE NOCASE "
+        "AND NOT (type = 'index' AND tbl_name = ? COLLATE NOCASE)"
+    )
     # A temporary table hides one of the same name. Source: https://www.sqlite.org/lang_naming.html
     table_kind_sql = (
         "SELECT CASE WHEN found.sql LIKE 'CREATE VIRTUAL TABLE%' THEN 'virtual ' ELSE '' END || found.kind "
@@ -86,7 +89,7 @@ class SQLiteDialect(Dialect):
         "FROM (SELECT ? AS name) AS asked JOIN pragma_foreign_key_list(asked.name, 'main') AS f ORDER BY f.id, f.seq"
     )
     referrers_sql = (
-        'SELECT t.name, f.id, f."from" '
+        'SELECT t.name, f.id, f."from", NULL '
         "FROM (SELECT ? AS name) AS asked JOIN sqlite_master AS t JOIN pragma_foreign_key_list(t.name, 'main') AS f "
         "WHERE t.type = 'table' AND f.\"table\" = asked.name COLLATE NOCASE AND t.name <> asked.name COLLATE NOCASE "
         "ORDER BY t.name, f.id, f.seq"

@@ -149,7 +149,7 @@ class Comparisons:
         elif kind == "SAME":
             _, distinct, ref, operand = token[:4]
             operands = (operand,)
-            sql = self._dialect.same(scope.sql(ref), self._right(ref, operand, scope), negated=distinct)
+            sql = self._dialect.same(self._left(ref, "SAME", scope), self._right(ref, operand, scope), negated=distinct)
         elif kind == "NULL":
             ref = token[1]
             sql = f"{scope.sql(ref)} IS {'NOT ' if token[2] else ''}NULL"
@@ -187,7 +187,7 @@ class Comparisons:
 
     def _in_text(self, token: Token, scope: Scope) -> str:
         _, ref, negated, count, has_none = token[:5]
-        column = scope.sql(ref)
+        column = self._left(ref, "IN", scope)
         if count == 0:
             if has_none:
                 return f"{column} IS {'NOT ' if negated else ''}NULL"

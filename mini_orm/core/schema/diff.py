@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from ...errors import ModelError
 from ..codecs import make_codec
@@ -111,11 +111,11 @@ class _Comparison:
             yield Difference("conflict", "column", name, message)
         if self.dialect.stated_type(column.type) is not None:
             return
-        if live.is_generated:
+        if live.is_generated and not (column.auto and live.is_auto):
             yield Difference("conflict", "column", name, f"the column {name!r} is computed by the database")
         yield from self._type(column, live)
-        wanted = self._default_text(column)
-        if wanted is not None and wanted != self.dialect.normal_default(live.default):
+        wanted = default_sql(self.meta, column, self.dialect)
+        if self._is_default(wanted) and not self.dialect.same_default(column.type, wanted, live.default):
             has = "no default" if live.default is None else f"the default {live.default}"
             message = f"the column {name!r} has {has}, the model's is {column.server_default}"
             yield Difference("conflict", "column", name, message)
@@ -128,19 +128,19 @@ class _Comparison:
             message = f"the column {column.column!r} {is_}, the model's {wanted}"
             yield Difference(fit, "column", column.column, message)
 
-    def _default_text(self, column: ColumnMeta) -> str | None:
-        """Return the normal text of the `server_default`."""
-        return self.dialect.normal_default(default_sql(self.meta, column, self.dialect))
+    def _is_default(self, text: str | None) -> TypeGuard[str]:
+        """Whether this is a default, and not NULL."""
+        return self.dialect.normal_default(text) is not None
 
     def _missing(self, column: ColumnMeta) -> Difference:
         name = column.column
         missing = f"the column {name!r} is missing"
         if column.pk:
             return Difference("conflict", "column", name, f"{missing}, and a part of a key can't be added")
-        default = None
-        if self._default_text(column) is not None:
-            default = default_sql(self.meta, column, self.dialect)
-        elif not column.nullable:
+        default = default_sql(self.meta, column, self.dialect)
+        if not self._is_default(default):
+            default = None
+        if default is None and not column.nullable:
             try:
                 default = class_default(self.meta, column, self.dialect)
             except Refused as exc:
@@ -207,6 +207,9 @@ class _Comparison:
             create = index_sql(self.meta, index, self.dialect)
             if live is None:
                 yield Difference("safe", "index", index.name, f"the index {index.name!r} is missing", (create,))
+            elif not self._is_same(index, live) and live.is_constraint:
+                message = f"the index {index.name!r} is another, and a constraint's"
+                yield Difference("conflict", "index", index.name, message)
             elif not self._is_same(index, live):
                 drop = self.dialect.drop_index(self.dialect.quote(live.name), self.dialect.quote(self.meta.table))
                 yield Difference("safe", "index", index.name, f"the index {index.name!r} is another", (drop, create))

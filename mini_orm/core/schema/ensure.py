@@ -25,7 +25,7 @@ from ..models import ModelMeta, model_meta
 from .apply import check_face, lock_schema, models_in_order, refuse_clashes
 from .ddl import new_table_sql
 from .diff import Difference, diff
-from .inspect import dependent_keys, index_obstacle, inspect, referring_tables
+from .inspect import dependent_keys, index_obstacle, inspect, is_elsewhere, referring_tables
 
 Policy = Literal["raise", "recreate"]
 POLICIES: tuple[str, ...] = ("raise", "recreate")
@@ -115,11 +115,12 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
         _refuse([look for look in looks if look not in recreated])
         last: list[str] = []
         others: list[str] = []
+        gone = {dialect.quote(dialect.fold(look.meta.table)) for look in recreated}
         for look in recreated:
             for other, key, definition in await dependent_keys(executor, dialect, look.meta.table):
-                start, name = f"ALTER TABLE {dialect.quote(other)}", dialect.quote(key)
-                await run(f"{start} DROP CONSTRAINT {name}")
-                others.append(f"{start} ADD CONSTRAINT {name} {definition}")
+                await run(f"ALTER TABLE {other} DROP CONSTRAINT {key}")
+                if other not in gone:
+                    others.append(f"ALTER TABLE {other} ADD CONSTRAINT {key} {definition}")
             await run(f"DROP TABLE {dialect.quote(look.meta.table)}")
         new = [look for look in looks if look in recreated or look.is_missing]
         for place, look in enumerate(new):
@@ -162,20 +163,26 @@ async def _recreatable(executor: Executor, dialect: Dialect, looks: list[_Look])
     """Return the tables to make anew, those that refer before those that they refer to.
 
     Raises:
-        SchemaConflictError: rows of a table that stays refer to one of them.
+        SchemaConflictError: rows of a table that stays refer to one of them, or a new one would not take its place.
     """
     found: list[_Look] = []
     for look in reversed(looks):
         if not look.conflicts or not all(conflict.is_mendable for conflict in look.conflicts):
             continue
+        if await is_elsewhere(executor, dialect, look.meta.table):
+            raise _not_anew(look, "it is in another schema than new tables")
         dropped = {dialect.fold(other.meta.table) for other in found}
         for table in await referring_tables(executor, dialect, look.meta.table):
             if dialect.fold(table) not in dropped:
-                message = f"the table {look.meta.table!r} can't be made anew, as rows of {table!r} refer to it"
-                refusal = Difference("conflict", "table", look.meta.table, message, is_mendable=False)
-                raise _error(look.meta, (*look.conflicts, refusal))
+                raise _not_anew(look, f"rows of {table!r} refer to it")
         found.append(look)
     return found
+
+
+def _not_anew(look: _Look, reason: str) -> SchemaConflictError:
+    message = f"the table {look.meta.table!r} can't be made anew, as {reason}"
+    refusal = Difference("conflict", "table", look.meta.table, message, is_mendable=False)
+    return _error(look.meta, (*look.conflicts, refusal))
 
 
 def _refuse(looks: list[_Look]) -> None:

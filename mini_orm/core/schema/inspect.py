@@ -3,15 +3,16 @@
 The SQL that asks is the dialect's; its rows are these, on every database:
 
 - `table_kind_sql`: what stands under a table's name (`"table"`, `"view"`, …), if anything does.
-- `index_table_sql`: what has the name of an index: table, kind. The table of the index that has it (`"index"`), or the
-  table (`"table"`, `"view"`, …) that has the name itself.
+- `index_table_sql`, with the names of an index and of its table: what else has the name of the index: table, kind. The
+  table of the index that has it (`"index"`), or the table (`"table"`, `"view"`, …) that has the name itself.
 - `columns_sql`, in the order of the table: name, type, nullable, default, place in the primary key (from 1; 0: none),
-  whether the database computes it, whether the database hands out its values as a key.
+  whether the database alone gives it its values, whether the database hands out its values as a key.
 - `indexes_sql`, a row for each column of an index, in order: index, unique, whether a constraint made it, whether the
   column is in it as it is (no condition, direction or collation of its own), column (`NULL`: an expression).
 - `foreign_keys_sql`, a row for each column of a foreign key, in order: id, column, table and column that it refers to
   (`NULL`: not known), what happens on delete.
-- `referrers_sql`, a row for each column of a foreign key of another table that refers to this one: table, id, column.
+- `referrers_sql`, a row for each column of a foreign key of another table that refers to this one: table, id, column,
+  schema of the table (`NULL`: its name alone leads to it).
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from ..dialects import Dialect
 
 @dataclass(frozen=True, slots=True)
 class LiveColumn:
-    """A column as the database has it. `is_generated`: computed by the database; `is_auto`: a key that it gives out."""
+    """A column as the database has it.
+
+    `is_generated`: it takes its values from the database alone; `is_auto`: the database gives it out as a key.
+    """
 
     name: str
     type: str
@@ -110,37 +114,49 @@ async def index_obstacle(executor: Executor, dialect: Dialect, name: str, table:
     """
     if not dialect.index_table_sql:
         return None
-    row = await executor.fetch_one(dialect.index_table_sql, [name])
+    row = await executor.fetch_one(dialect.index_table_sql, [name, table])
     if row is None:
         return None
     owner, kind = row
     if kind != "index":
         return f"the index {name!r} has the name of the {kind} {owner!r}"
-    return None if dialect.fold(owner) == dialect.fold(table) else f"the table {owner!r} has an index {name!r} already"
+    return f"the table {owner!r} has an index {name!r} already"
 
 
 async def referring_tables(executor: Executor, dialect: Dialect, table: str) -> list[str]:
     """Return the other tables that have rows which refer to `table`: those with no NULL in a foreign key."""
     found: dict[str, None] = {}
     rows = await executor.fetch_all(dialect.referrers_sql, [table])
-    for (name, _), group in groupby(rows, itemgetter(0, 1)):
+    for (name, _, schema), group in groupby(rows, itemgetter(0, 1, 3)):
+        full_name = name if schema is None else f"{schema}.{name}"
         refers = " AND ".join(f"{dialect.quote(row[2])} IS NOT NULL" for row in group)
-        sql = f"SELECT 1 FROM {dialect.quote(name)} WHERE {refers} LIMIT 1"
-        if name not in found and await _has_row(executor, dialect, sql):
-            found[name] = None
+        sql = f"SELECT 1 FROM {_quoted(dialect, schema, name)} WHERE {refers} LIMIT 1"
+        if full_name not in found and await _has_row(executor, dialect, sql):
+            found[full_name] = None
     return list(found)
 
 
 async def dependent_keys(executor: Executor, dialect: Dialect, table: str) -> list[tuple[str, str, str]]:
-    """Return the foreign keys of other tables that keep `table` from being dropped: table, name, definition."""
+    """Return the foreign keys of others that keep `table` from being dropped: table and name in SQL, definition."""
     if not dialect.dependent_keys_sql:
         return []
     rows = await executor.fetch_all(dialect.dependent_keys_sql, [table])
-    return [(name, key, definition) for name, key, definition in rows]
+    return [(_quoted(dialect, schema, name), dialect.quote(key), definition) for name, key, definition, schema in rows]
+
+
+async def is_elsewhere(executor: Executor, dialect: Dialect, table: str) -> bool:
+    """Whether a table is not where a new one of its name would be made."""
+    if not dialect.is_elsewhere_sql:
+        return False
+    return await executor.fetch_one(dialect.is_elsewhere_sql, [table]) is not None
 
 
 async def _has_row(executor: Executor, dialect: Dialect, sql: str) -> bool:
     return await executor.fetch_one(dialect.without_values(sql)) is not None
+
+
+def _quoted(dialect: Dialect, schema: str | None, table: str) -> str:
+    return dialect.quote(table) if schema is None else f"{dialect.quote(schema)}.{dialect.quote(table)}"
 
 
 def _column(row: Row) -> LiveColumn:
