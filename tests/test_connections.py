@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mini_orm import AsyncDatabase, AsyncRepository, Database, Repository, TransactionError, apply_schema
-from tests.backends import BACKENDS, Aiosqlite, InlineSqlite3, WorkerSqlite3, bind, bind_all
+from tests.backends import BACKENDS, Aiosqlite, InlineSqlite3, WorkerSqlite3, bind_all
 from tests.contracts.connections import (
     AsyncConnectionContract,
     AutocommitContract,
@@ -37,10 +37,7 @@ for contract, backends in (
     (NativeDriverContract, [Aiosqlite]),
     (InlineContract, [InlineSqlite3]),
 ):
-    for backend in backends:
-        case = bind(contract, backend)
-        globals()[case.__name__] = case
-del case
+    bind_all(globals(), contract, backends=backends)
 
 
 class SyncDatabaseInAsyncio(unittest.TestCase):

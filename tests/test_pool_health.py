@@ -6,7 +6,7 @@ import sqlite3
 
 from mini_orm import Database, PoolConnector, Repository
 from tests import test_pool
-from tests.backends import SQLITE_BACKENDS, SyncSqlite3, WorkerSqlite3, bind_all
+from tests.backends import SQLITE_BACKENDS, Aiosqlite, SyncSqlite3, bind_all
 from tests.contracts.pool_health import (
     PoolAgeContract,
     PoolLostContract,
@@ -27,7 +27,7 @@ bind_all(
     backends=SQLITE_BACKENDS,
 )
 # It starts a server of its own, and connects by URLs: the backend is but the face.
-bind_all(globals(), ServerHealthContract, backends=(SyncSqlite3, WorkerSqlite3))
+bind_all(globals(), ServerHealthContract, backends=(SyncSqlite3, Aiosqlite))
 
 
 class InterruptedPings(test_pool.InterruptedPool):

@@ -92,7 +92,7 @@ class ValuesProperty(Mixin):
         self.run_async(self.create_table(self.db, model))
         repo = self.backend.repository(self.db, model)
 
-        @settings(SETTINGS, max_examples=max_examples)
+        @settings(SETTINGS, max_examples=self.backend.amount(max_examples, 5))
         @given(kind.values, kind.values, kind.values, st.one_of(st.none(), kind.values))
         def check(first: Any, second: Any, third: Any, maybe: Any) -> None:
             self.run_async(self.round_trip(kind, model, repo, (first, second, third), maybe))
@@ -295,7 +295,7 @@ class ModelsProperty(Mixin):
     def test_random_models(self) -> None:
         """M3 M5 M7 M8 M10 M12: a drawn model, whatever its names, types, key and options, keeps its rows."""
 
-        @settings(SETTINGS, max_examples=40)
+        @settings(SETTINGS, max_examples=self.backend.amount(40, 10))
         @given(st.data())
         def check(data: st.DataObject) -> None:
             case = data.draw(strategies.models())

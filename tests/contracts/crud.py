@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import uuid
 from dataclasses import dataclass, field
@@ -96,7 +95,7 @@ class Outside(Case):
 
     def rows(self, sql: str, *params: Any) -> list[Any]:
         """Run `sql` on a connection of its own: it sees only what is committed."""
-        with contextlib.closing(self.backend.raw()) as conn:
+        with self.backend.look() as conn:
             found = conn.execute(self.backend.sql(sql), params) if params else conn.execute(sql)
             return found.fetchall()
 

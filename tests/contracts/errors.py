@@ -220,7 +220,7 @@ class DatabaseErrorContract(Tools):
         self.assertNotIsInstance(error, UniqueViolation)
         self.assertEqual(*self.backend.code(error, "SQLITE_CONSTRAINT_TRIGGER", "23000"))
 
-    @needs("uses_file")
+    @needs("stores_anything")
     async def test_wrong_kind_for_the_key(self) -> None:
         """Errors: SQLITE_MISMATCH (text as an integer key) is a DatabaseError, and the driver's class."""
         await self.provoke(
@@ -265,7 +265,7 @@ class DatabaseErrorContract(Tools):
         self.assertEqual(await maybe_await(self.people.count()), 1)
         await self.assert_clean()
 
-    @needs("uses_file")
+    @needs("supports_zeroblob")
     async def test_too_big(self) -> None:
         """Errors: a value that the database can't hold: DataError."""
         error = await self.provoke(
@@ -273,7 +273,7 @@ class DatabaseErrorContract(Tools):
         )
         self.assertEqual(error.sqlite_errorname, "SQLITE_TOOBIG")
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_lock_timeout(self) -> None:
         """Errors X3: a write that can't have the lock in time: LockTimeout, an OperationalError of both kinds."""
         db = await self.open(timeout=0.02)
@@ -291,7 +291,7 @@ class DatabaseErrorContract(Tools):
         holder.execute("ROLLBACK")
         await self.assert_clean(db)
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_stale_snapshot(self) -> None:
         """Errors X9: a reader that writes what has changed since gets an error worth another try."""
         await maybe_await(self.db.execute("PRAGMA journal_mode = WAL"))
@@ -330,7 +330,7 @@ class DatabaseErrorContract(Tools):
         finally:
             await self.on_driver(conn, "close")
 
-    @needs("uses_file")
+    @needs("supports_functions")
     async def test_interrupted(self) -> None:
         """Errors: a statement that the user interrupts: OperationalError, and the connection goes on."""
         await self.on_driver(self.db.conn, "set_progress_handler", lambda: 1, 100)
@@ -356,7 +356,7 @@ class DatabaseErrorContract(Tools):
         self.assertIsInstance(caught.exception, sqlite3.OperationalError)
         await self.assert_clean()
 
-    @needs("uses_file")
+    @needs("stores_anything")
     async def test_while_rows_are_read(self) -> None:
         """Errors: an error that comes with the rows, not with the statement, is translated as well."""
         await maybe_await(self.db.execute("UPDATE person SET email = CAST(x'ff' AS TEXT)"))

@@ -145,9 +145,12 @@ class HostileCase(QueryHelpers):
         [self.control] = [sql for _, name, _, sql in await self.schema() if name == "control"]
 
     def takes(self, number: int) -> bool:
-        """Tell whether this backend tries a case: the sync ones try all, the async ones share them among each other."""
-        sharing = [backend for backend in BACKENDS if backend.face == "async"]
-        return not self.is_async or sharing[number % len(sharing)] is self.backend_class
+        """Tell whether this backend tries a case: the first sync ones try all, the others share them."""
+        if not self.is_async and self.amount(True, False):
+            return True
+        sharing = [backend for backend in BACKENDS if backend.face == "async" or not backend.is_first]
+        place = sharing.index(self.backend_class) if self.backend_class in sharing else 0
+        return number % len(sharing) == place
 
     async def schema(self) -> list[tuple[Any, ...]]:
         """Return every object of the database, with its text."""
@@ -198,12 +201,13 @@ class HostileValueContract(HostileCase):
     async def test_looked_up_values(self) -> None:
         """Q10 Q11 G1: get_or_create finds and makes exactly the row of a hostile text."""
         repo = await self.table(Word)
-        for number, text in enumerate(TEXTS):
+        texts = [text for number, text in enumerate(TEXTS) if self.takes(number)]
+        for number, text in enumerate(texts):
             with self.subTest(named(text)):
                 for expected in (True, False):
                     row, made = await maybe_await(repo.get_or_create(lookup={"text": text}, defaults={"n": number}))
                     self.assertEqual((row.text, row.n, made), (text, number, expected))
-        self.assertEqual(await maybe_await(repo.count()), len(TEXTS))
+        self.assertEqual(await maybe_await(repo.count()), len(texts))
         await self.assert_intact("word")
 
     async def test_filtered_values(self) -> None:
@@ -265,7 +269,7 @@ class HostileValueContract(HostileCase):
 
     async def test_plain_text_of_any_length(self) -> None:
         """Q7: contains, startswith and endswith take text beyond the database's limit on patterns."""
-        long = "[é*?]%_" * 30_000
+        long = "[é*?]%_" * 8_000  # SQLite's limit is 50,000 bytes; the databases' time grows with the square
         repo = await self.table(Page, [Page("1", "<" + long + ">"), Page("2", long), Page("3", "short")])
         cases = [
             (C.contains("body", long), 2),
@@ -409,7 +413,7 @@ class HostileSchemaContract(HostileCase):
                 self.assertEqual(await maybe_await(children.delete_where(where=C.eq("parent_id", 1))), 1)
                 self.assertEqual(await maybe_await(repo.delete(same)), 1)
                 self.assertEqual(await maybe_await(repo.count(C.ge("n", 3))), 2)
-        self.assertGreater(len(tables), 50)
+        self.assertGreater(len(tables), self.amount(50, 10))
         indexes = {(table, name) for kind, name, table, _ in await self.schema() if kind == "index"}
         for text in tables & set(hostile_models()):
             names = [name for table, name in indexes if table == text]

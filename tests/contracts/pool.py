@@ -95,7 +95,7 @@ class PoolArgumentsContract(Tools):
         self.assertEqual([path for path in self.backend.directory.iterdir() if "pool" in path.name], [])
         self.assertFalse(Path("pool.sqlite3").exists())
 
-    @needs("uses_file")
+    @needs("supports_isolation_level")
     async def test_thread_check(self) -> None:
         """P1: sqlite3 connections that one thread only may use are refused for more than one, unless told otherwise."""
         for extra in ({}, {"check_same_thread": True}, {"check_same_thread": 1}):
@@ -172,11 +172,10 @@ class PoolThreadCheckContract(Tools):
 class PoolOpeningContract(PoolTools):
     """P2: connections are opened when they are needed, up to `max_size`, and used again."""
 
-    @needs("uses_file")
     async def test_an_open_connection_is_no_function(self) -> None:
         """P1 P2: a connection in place of `connect`, and a `connect` that returns the same one again, are refused."""
-        conn = sqlite3.connect(self.backend.path, check_same_thread=False)
-        self.addCleanup(conn.close)
+        conn = await self.backend.connect()
+        self.addAsyncCleanup(self.on_driver, conn, "close")
         with self.assertRaises(TypeError):
             PoolConnector(conn)
         if self.backend.supports_awaited_pools:
@@ -289,18 +288,19 @@ class PoolOpeningContract(PoolTools):
         self.assertEqual((self.owners(), self.connections.opened), ([], []))
         await self.assert_whole(pool)
 
-    @needs("uses_file")
     async def test_a_failed_connect_of_the_users_own(self) -> None:
         """P2: the same where `connect` is a function of the user's, whose driver nobody knows yet."""
 
         def connect() -> Any:
-            return self.backend.connector(self.backend.directory / "missing" / "file.sqlite3")
+            return self.backend.connector(**self.backend.nowhere())
 
         pool = self.watched(PoolConnector(connect))
-        for way in (lambda: pool.acquire(), lambda: self.backend.database(pool, mini_orm.SQLiteDialect()).fetchone("")):
+        dialect = type(self.db.dialect)()
+        for way in (lambda: pool.acquire(), lambda: self.backend.database(pool, dialect).fetchone("")):
             with self.assertRaises(OperationalError) as caught:
                 await maybe_await(way())
-            self.assertIsInstance(caught.exception, sqlite3.OperationalError)
+            drivers_own = (self.backend.driver_error(sqlite3.OperationalError), OSError)
+            self.assertIsInstance(caught.exception, drivers_own)
 
     async def test_who_waits_after_a_failed_connect(self) -> None:
         """P2: the place of a connection that could not be opened goes to who waits."""
@@ -326,7 +326,7 @@ class PoolOpeningContract(PoolTools):
         await self.within(handles[1].join())
         await self.assert_whole(pool)
 
-    @needs("uses_file")
+    @needs("supports_isolation_level")
     async def test_a_connection_that_is_refused_is_closed(self) -> None:
         """P2: a connection that mini_orm can't work with is closed again, and its place is free."""
         sqlite3.register_converter("BOOLEAN", bytes)
@@ -337,7 +337,7 @@ class PoolOpeningContract(PoolTools):
                 await self.acquire(pool)
         self.assertEqual((len(self.connections.opened), self.connections.open), (3, 0))
 
-    @needs("uses_file")
+    @needs("supports_isolation_level")
     @unittest.skipIf(sys.version_info < (3, 12), "sqlite3 has the autocommit attribute since Python 3.12")
     async def test_a_mode_that_is_refused(self) -> None:
         """P2 X2: the same for `autocommit=False` (3.12+)."""

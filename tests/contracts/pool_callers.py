@@ -385,7 +385,7 @@ class PoolRaceContract(PoolTools):
 
     async def test_closed_as_connections_come_back(self) -> None:
         """P2: a connection that comes back in the very moment in which the pool is closed is closed, too."""
-        for _ in range(60):
+        for _ in range(self.amount(60, 20)):
             pool = self.pool(max_size=4)
             db = self.on(pool)
             handles = [self.spawn(self.until_closed, db) for _ in range(4)]
@@ -403,7 +403,7 @@ class PoolRaceContract(PoolTools):
     async def test_given_back_by_several_at_once(self) -> None:
         """P2: of several who give one connection back at once, one does."""
         pool = self.pool(max_size=1)
-        for _ in range(100):
+        for _ in range(self.amount(100, 30)):
             conn = await self.acquire(pool)
             barrier = threading.Barrier(4)
 

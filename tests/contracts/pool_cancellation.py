@@ -138,7 +138,7 @@ class PoolCancellationContract(PoolCancellationTools):
     """X7: work on a pool, cancelled at every point."""
 
     async def at_every_statement(self, *, warm: bool, storm: int = 0) -> None:
-        for name, _, rows in self.works(self.pool()):
+        for name, _, rows in self.works(self.pool())[:: self.amount(1, 2)]:
             pool = self.pool()
             if warm:
                 await self.assert_whole(pool)
@@ -174,7 +174,7 @@ class PoolCancellationContract(PoolCancellationTools):
             pool = self.pool()
             if warm:
                 await self.assert_whole(pool)
-            for steps in range(STEPS):
+            for steps in range(0, STEPS, self.amount(1, 4)):
                 if not warm:
                     await self.assert_shut(pool)
                     pool = self.pool()

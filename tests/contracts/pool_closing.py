@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import mini_orm
 from mini_orm import ClosedError, PoolConnector
-from tests.backends import maybe_await, needs
+from tests.backends import maybe_await
 from tests.contracts.pool_tools import PoolTools
 from tests.contracts.transactions import Account
 
@@ -158,7 +157,7 @@ class PoolClosingContract(PoolTools):
         self.assertEqual(self.connections.open, 1)
         await self.release(pool, dirty)
         self.assertEqual((self.connections.open, self.owners()), (0, []))
-        self.assert_free()
+        await self.assert_free()
         with self.assertRaises(ValueError):
             await self.release(pool, conn)
 
@@ -266,16 +265,15 @@ class PoolClosingContract(PoolTools):
         if error is not None:
             raise error
 
-    @needs("uses_file")
     async def test_one_that_can_not_be_closed(self) -> None:
         """P2: a connection whose `close` fails keeps no other one from being closed."""
 
-        class Stubborn(self.connections.factory):  # type: ignore[name-defined,misc]
-            def close(self) -> None:
-                super().close()
-                raise sqlite3.OperationalError("no")
+        def stubborn(conn: Any) -> None:
+            self.backend.kill(conn)
+            raise self.backend.refusal()
 
-        pool = self.pool(max_size=3, factory=Stubborn)
+        self.connections.before_close = stubborn
+        pool = self.pool(max_size=3)
         await self.assert_whole(pool)
         await self.shut(pool)
         self.assertEqual((len(self.connections.opened), self.connections.open), (3, 0))
@@ -306,4 +304,4 @@ class PoolClosingContract(PoolTools):
         expected = [f"{number}-{turn}{part}" for number, turn in outcomes for part in "ab"]
         self.assertEqual(self.owners(), sorted(expected))
         self.assertLessEqual(self.connections.most, 3)
-        self.assert_free()
+        await self.assert_free()

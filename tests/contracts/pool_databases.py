@@ -14,7 +14,7 @@ from mini_orm import (
     SQLiteDialect,
     TransactionError,
 )
-from tests.backends import maybe_await, needs
+from tests.backends import maybe_await
 from tests.contracts.pool_tools import PoolTools
 from tests.contracts.transactions import Account
 
@@ -166,45 +166,45 @@ class PoolDatabaseContract(PoolTools):
             with self.assertRaisesRegex(ConfigurationError, "AsyncDatabase"):
                 Database(self.pool(), SQLiteDialect())
 
-    @needs("uses_file")
     async def test_a_function_of_the_users_own(self) -> None:
         """P2 P5 X6: `connect` may be any function, plain or `async`; the dialect is asked for where nothing tells."""
         opened: list[int] = []
 
-        def connect(path: Any, **options: Any) -> Any:
+        def connect(**options: Any) -> Any:
             opened.append(1)
-            return self.backend.connector(path, **options)
+            return self.backend.connector(**options)
 
-        async def connect_async(path: Any, **options: Any) -> Any:
+        async def connect_async(**options: Any) -> Any:
             opened.append(1)
-            return await self.backend.connector(path, **options)
+            return await self.backend.connector(**options)
 
         class Opener:
             def __call__(self, *args: Any, **kwargs: Any) -> Any:
                 return connect(*args, **kwargs)
 
-        options: dict[str, Any] = {"factory": self.connections.factory}
+        options = self.backend.arguments({})
         if self.backend.supports_thread_check:
             options["check_same_thread"] = False
+        dialect = type(self.db.dialect)
         ways: list[Any] = [connect, Opener(), *([connect_async] if self.backend.supports_awaited_pools else [])]
         for way in ways:
             opened.clear()
-            pool = self.watched(PoolConnector(way, self.backend.path, max_size=2, **options))
-            if way is connect_async or not self.backend.supports_own_connect:
-                with self.assertRaisesRegex(ConfigurationError, "SQLiteDialect"):
+            pool = self.watched(PoolConnector(way, max_size=2, **options))
+            if way is connect_async or not self.backend.connects_at_once:
+                with self.assertRaisesRegex(ConfigurationError, "Dialect"):
                     self.backend.database(pool)
-                db = self.backend.database(pool, SQLiteDialect())
+                db = self.backend.database(pool, dialect())
             else:
                 db = self.backend.database(pool)
-            self.assertIsInstance(db.dialect, SQLiteDialect)
+            self.assertIsInstance(db.dialect, dialect)
             self.assertIsNotNone(
                 await maybe_await(self.repo(Account, db).insert(Account(owner=str(len(self.owners())))))
             )
             await self.assert_whole(pool)
             self.assertEqual(len(opened), 2)
             # Known by now, from the connections.
-            self.assertIsInstance(self.backend.database(pool).dialect, SQLiteDialect)
-            await self.assert_shut(pool)
+            self.assertIsInstance(self.backend.database(pool).dialect, dialect)
+            await self.shut(pool)
 
     async def test_what_is_no_connection(self) -> None:
         """P2: a `connect` that gives something else is a ConfigurationError, and its place is free."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unittest
 from typing import Any
 from urllib.parse import quote
 
@@ -20,11 +21,14 @@ MANY = 8
 class ServerHealthContract(UrlTools):
     """P6: what the pool does when the server ends its connections."""
 
-    async def asyncSetUp(self) -> None:
-        await super().asyncSetUp()
+    server: Any
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
         if servers.postgres() is None:  # it starts one of its own, but only where such tests are wanted
-            self.skipTest(servers.reason("postgres"))
-        self.server = self.enterContext(servers.own_postgres())
+            raise unittest.SkipTest(servers.reason("postgres"))
+        cls.server = cls.enterClassContext(servers.own_postgres())  # each test leaves it up
 
     @property
     def packages(self) -> list[str]:

@@ -15,68 +15,60 @@ from tests.backends import maybe_await, needs
 from tests.contracts.pool_tools import PoolTools
 from tests.contracts.transactions import Account
 
-#: Pragmas that a user may change, with the value to change them to.
-CHANGED = {
-    "foreign_keys": 0,
-    "query_only": 1,
-    "busy_timeout": 77,
-    "ignore_check_constraints": 1,
-    "recursive_triggers": 1,
-}
+
+class SessionTools(PoolTools):
+    """Ways to change the session of a connection, and to look at it."""
+
+    async def session_of(self, conn: Any) -> dict[str, Any]:
+        """Return what a user may change, read on the connection itself."""
+        settings = {name: await self.shown(conn, name) for name in self.backend.settings}
+        return {**settings, "mode": self.backend.mode(conn), "factories": self.backend.factories(conn)}
+
+    async def shown(self, conn: Any, name: str) -> Any:
+        return await self.value(conn, self.backend.show(name))
+
+    async def set(self, conn: Any, name: str) -> None:
+        """Change one setting for good, whatever becomes of the transaction that is open."""
+        await self.raw(conn, self.backend.setting(name, self.backend.settings[name]))
+        if self.backend.in_transaction(conn):
+            await self.on_driver(conn, "commit")
+
+    async def change(self, conn: Any) -> None:
+        """Change all that a user may."""
+        await self.backend.set_autocommit(conn, True)
+        for name in self.backend.settings:
+            await self.set(conn, name)
+        for _ in self.backend.set_factories(conn):
+            pass
 
 
-class PoolResetContract(PoolTools):
+class PoolResetContract(SessionTools):
     """P5: what a user changed is put back before the next user."""
-
-    async def settings(self, conn: Any) -> dict[str, Any]:
-        """Return the session's settings, read on the connection itself."""
-        found = {name: await self.value(conn, f"PRAGMA {name}") for name in CHANGED}
-        return {
-            **found,
-            "isolation_level": conn.isolation_level,
-            "row_factory": conn.row_factory,
-            "text_factory": conn.text_factory,
-        }
-
-    async def set(self, conn: Any, name: str, value: Any) -> None:
-        """Set an attribute in the thread where the connection lives."""
-        raw = self.raw_of(conn)
-        if raw is conn:
-            setattr(raw, name, value)
-        else:
-            await conn._execute(setattr, raw, name, value)
 
     async def get(self, conn: Any, name: str) -> Any:
         """Read an attribute in the thread where the connection lives."""
         raw = self.raw_of(conn)
         return getattr(raw, name) if raw is conn else await conn._execute(getattr, raw, name)
 
-    async def change(self, conn: Any) -> None:
-        for name, value in CHANGED.items():
-            await self.raw(conn, f"PRAGMA {name} = {value}")
-        await self.set(conn, "isolation_level", None)
-        conn.row_factory = sqlite3.Row
-        conn.text_factory = bytes
-
     async def assert_put_back(self, pool: PoolConnector, fresh: dict[str, Any]) -> None:
         """Check that the one connection of the pool is as a fresh one, for users and for mini_orm."""
         db = self.on(pool)
         async with self.connection(pool) as conn:
-            self.assertEqual(await self.settings(conn), fresh)
+            self.assertEqual(await self.session_of(conn), fresh)
         rows = await maybe_await(db.fetchall("SELECT 'text' AS a"))
         self.assertEqual(rows, [{"a": "text"}])
         self.assertEqual(len(self.connections.opened), 1, "the connection was closed")
 
-    @needs("uses_file")
     async def test_after_a_release(self) -> None:
-        """P5: pragmas, `isolation_level` and the factories, after a release, a block, a failed block."""
+        """P5: settings, mode and factories, after a release, a block, a failed block."""
         pool = self.pool(max_size=1)
         async with self.connection(pool) as conn:
-            fresh = await self.settings(conn)
-        self.assertEqual((fresh["foreign_keys"], fresh["isolation_level"]), (1, ""))
+            fresh = await self.session_of(conn)
+        self.assertEqual(fresh["mode"], self.backend.default_mode)
         conn = await self.acquire(pool)
-        await self.change(conn)
-        self.assertNotEqual(await self.settings_of_changed(conn), fresh)
+        for name in self.backend.settings:
+            await self.set(conn, name)
+            self.assertNotEqual(await self.shown(conn, name), fresh[name])
         await self.release(pool, conn)
         await self.assert_put_back(pool, fresh)
         async with self.connection(pool) as conn:
@@ -88,82 +80,83 @@ class PoolResetContract(PoolTools):
                 raise ZeroDivisionError
         await self.assert_put_back(pool, fresh)
 
-    async def settings_of_changed(self, conn: Any) -> dict[str, Any]:
-        conn.row_factory = None
-        return await self.settings(conn)
-
-    @needs("uses_file")
     async def test_after_a_dirty_release(self) -> None:
         """P5 P3: the same where a transaction had to be rolled back first."""
         pool = self.pool(max_size=1)
         async with self.connection(pool) as conn:
-            fresh = await self.settings(conn)
+            fresh = await self.session_of(conn)
         async with self.connection(pool) as conn:
-            await self.raw(conn, "PRAGMA foreign_keys = OFF")
+            await self.set(conn, next(iter(self.backend.settings)))
             await self.raw(conn, "BEGIN")
-            conn.row_factory = sqlite3.Row
-            await self.raw(conn, "PRAGMA recursive_triggers = ON")
+            for _ in self.backend.set_factories(conn):
+                pass
+            await self.raw(conn, self.backend.setting(self.backend.harmless, 1))
         await self.assert_put_back(pool, fresh)
 
-    @needs("uses_file")
     async def test_after_raw_sql(self) -> None:
         """P5: the same after `db.execute`, outside and inside of a transaction, and a failed one."""
         pool = self.pool(max_size=1)
         db = self.on(pool)
         async with self.connection(pool) as conn:
-            fresh = await self.settings(conn)
-        for name, value in CHANGED.items():
-            await maybe_await(db.execute(f"PRAGMA {name} = {value}"))
+            fresh = await self.session_of(conn)
+        for name, value in self.backend.settings.items():
+            change = self.backend.setting(name, value)
+            await maybe_await(db.execute(change))
             await self.assert_put_back(pool, fresh)
             async with self.transaction(db) as tx:
-                await maybe_await(tx.execute(f"PRAGMA {name} = {value}"))
+                await maybe_await(tx.execute(change))
             await self.assert_put_back(pool, fresh)
             with self.assertRaises(ZeroDivisionError):
                 async with self.transaction(db) as tx:
-                    await maybe_await(tx.fetchall(f"PRAGMA {name} = {value}"))
+                    await maybe_await(tx.fetchall(change))
                     raise ZeroDivisionError
             await self.assert_put_back(pool, fresh)
 
-    @needs("uses_file")
     async def test_settings_of_connect_are_the_fresh_ones(self) -> None:
         """P5: what `connect` was told is what comes back."""
-        pool = self.pool(max_size=1, isolation_level="EXCLUSIVE", timeout=1.5)
+        options, mode, settings = self.backend.told()
+        pool = self.pool(max_size=1, **options)
         for _ in range(2):
             async with self.connection(pool) as conn:
-                self.assertEqual(conn.isolation_level, "EXCLUSIVE")
-                self.assertEqual(await self.value(conn, "PRAGMA busy_timeout"), 1500)
+                self.assertEqual(self.backend.mode(conn), mode)
+                for name, value in settings.items():
+                    self.assertEqual(await self.shown(conn, name), value)
                 await self.change(conn)
 
-    @needs("uses_file")
+    @needs("supports_isolation_level")
     @unittest.skipIf(sys.version_info < (3, 12), "sqlite3 has the autocommit attribute since Python 3.12")
     async def test_autocommit(self) -> None:
         """P5: the attribute of Python 3.12 comes back, too."""
         pool = self.pool(max_size=1)
         for value in (True, False):
             async with self.connection(pool) as conn:
-                await self.set(conn, "autocommit", value)
+                await self.backend.set_attribute(conn, "autocommit", value)
             async with self.connection(pool) as conn:
                 self.assertEqual(await self.get(conn, "autocommit"), -1)  # LEGACY_TRANSACTION_CONTROL
                 self.assertFalse(self.backend.in_transaction(conn))
             await maybe_await(self.repo(Account, self.on(pool)).insert(Account(owner=str(value))))
         self.assertEqual(self.owners(), ["False", "True"])
 
-    @needs("uses_file")
     async def test_off(self) -> None:
         """P5: with `reset_session=False` settings stay; an open transaction is undone all the same."""
         pool = self.pool(max_size=1, reset_session=False)
         db = self.on(pool)
+        name = self.backend.harmless
         async with self.connection(pool) as conn:
-            await self.raw(conn, "PRAGMA recursive_triggers = ON")
-            conn.row_factory = sqlite3.Row
+            fresh = await self.shown(conn, name)
+            await self.set(conn, name)
+            changed = await self.shown(conn, name)
+            next(self.backend.set_factories(conn), None)
+            factories = self.backend.factories(conn)
             await self.insert_raw(conn, "left")
         async with self.connection(pool) as conn:
             self.assertFalse(self.backend.in_transaction(conn))
-            self.assertIs(conn.row_factory, sqlite3.Row)
-            self.assertEqual(await self.value(conn, "PRAGMA recursive_triggers"), 1)
-        await maybe_await(db.execute("PRAGMA recursive_triggers = OFF"))
+            self.assertEqual(self.backend.factories(conn), factories)
+            self.assertEqual(await self.shown(conn, name), changed)
+        await maybe_await(db.execute(self.backend.setting(name, fresh)))
         async with self.connection(pool) as conn:
-            self.assertEqual(await self.value(conn, "PRAGMA recursive_triggers"), 0)
+            self.assertEqual(await self.shown(conn, name), fresh)
+        self.assertNotEqual(fresh, changed)
         self.assertEqual((self.owners(), len(self.connections.opened)), ([], 1))
 
     async def test_nothing_is_sent_after_own_operations(self) -> None:
@@ -195,7 +188,7 @@ class PoolResetContract(PoolTools):
             self.assertGreater(len(await sent(pooled, statements, name)), len(await sent(self.db, alone, name)))
 
 
-class PoolHookContract(PoolTools):
+class PoolHookContract(SessionTools):
     """P5: `session_reset_hook` takes the place of mini_orm's own reset."""
 
     def hook(self, calls: list[Any]) -> Callable[[Any], Any]:
@@ -257,15 +250,15 @@ class PoolHookContract(PoolTools):
         await self.assert_whole(pool)
         self.assertEqual(self.owners(), [])
 
-    @needs("uses_file")
     async def test_it_is_used_instead(self) -> None:
         """P5: settings stay what the user or the hook made of them; with `reset_session=False` it is not called."""
         calls: list[Any] = []
         pool = self.pool(max_size=1, session_reset_hook=self.hook(calls))
         async with self.connection(pool) as conn:
-            await self.raw(conn, "PRAGMA recursive_triggers = ON")
+            await self.set(conn, self.backend.harmless)
+            changed = await self.shown(conn, self.backend.harmless)
         async with self.connection(pool) as conn:
-            self.assertEqual(await self.value(conn, "PRAGMA recursive_triggers"), 1)
+            self.assertEqual(await self.shown(conn, self.backend.harmless), changed)
         silent: list[Any] = []
         pool = self.pool(max_size=1, session_reset_hook=self.hook(silent), reset_session=False)
         async with self.connection(pool):
@@ -337,23 +330,17 @@ class PoolHookContract(PoolTools):
             await maybe_await(db.execute("SELECT nothing"))
         await self.until(lambda: self.connections.open == 0)
 
-    @needs("uses_file")
     async def test_a_failing_reset(self) -> None:
         """P5: the same where mini_orm's own reset fails: closed, and PoolError."""
         pool = self.pool(max_size=1)
-
-        def no_pragma(code: int, *_: Any) -> int:
-            return sqlite3.SQLITE_DENY if code == sqlite3.SQLITE_PRAGMA else sqlite3.SQLITE_OK
-
         conn = await self.acquire(pool)
-        await self.on_driver(conn, "set_authorizer", no_pragma)
+        await self.backend.forbid(conn, self.backend.reset)
         with self.assertRaises(PoolError) as caught:
             await self.release(pool, conn)
-        self.assertIsInstance(caught.exception.__cause__, sqlite3.DatabaseError)
+        self.assertIsInstance(caught.exception.__cause__, self.backend.driver_error(sqlite3.DatabaseError))
         await self.until(lambda: self.connections.open == 0)
         await self.assert_whole(pool)
 
-    @needs("uses_file")
     async def test_a_hook_that_is_interrupted(self) -> None:
         """P5 P2: what is no Exception goes on; a connection of which nobody knows the state is not used again."""
 
@@ -365,7 +352,7 @@ class PoolHookContract(PoolTools):
 
         pool = self.pool(max_size=1, session_reset_hook=hook)
         conn = await self.acquire(pool)
-        await self.raw(conn, "PRAGMA query_only = ON")
+        await self.change(conn)
         with self.assertRaises(Odd):
             await self.release(pool, conn)
         await self.until(lambda: self.connections.open == 0)

@@ -205,22 +205,24 @@ class PoolSharingContract(PoolTools):
         await self.assert_whole(pool)
         self.assertEqual(self.owners(), [])
 
-    @needs("uses_file")
+    @needs("opens_in_autocommit")
     async def test_nobody_ends_it_in_autocommit(self) -> None:
         """X4 X2: the same on connections in autocommit: the next user finds their settings as they were."""
-        pool = self.pool(max_size=1, isolation_level=None)
+        pool = self.pool(max_size=1, **self.backend.in_autocommit())
         db = self.on(pool)
 
         async def careless() -> None:
             block = db.transaction()
             await block.__aenter__() if self.is_async else block.__enter__()
 
+        shown = [self.backend.show(name) for name in self.backend.settings]
         async with self.connection(pool) as conn:
-            timeout = await self.value(conn, "PRAGMA busy_timeout")
+            mode, settings = self.backend.mode(conn), [await self.value(conn, sql) for sql in shown]
         await self.within(self.spawn(careless).join())
         await self.until(lambda: repr(pool) == "PoolConnector(0 of 1 in use)" and not self.connections.dirty)
         async with self.connection(pool) as conn:
-            self.assertEqual(await self.value(conn, "PRAGMA busy_timeout"), timeout)
+            self.assertEqual(self.backend.mode(conn), mode)
+            self.assertEqual([await self.value(conn, sql) for sql in shown], settings)
 
     @needs("uses_file")
     async def test_a_shared_memory_database(self) -> None:

@@ -27,6 +27,8 @@ class Connections:
         self.refused = 0
         #: Called with each new connection.
         self.prepare: Callable[[Any], None] = lambda conn: None
+        #: Called once with each connection that is about to be closed.
+        self.before_close: Callable[[Any], None] = lambda conn: None
         self.factory = counted_sqlite3(self)
         self._backend = backend
         self._mutex = threading.Lock()
@@ -61,8 +63,10 @@ class Connections:
 
     def note_closed(self, conn: Any) -> None:
         with self._mutex:
-            if not any(conn is other for other in self.closed):
-                self.closed.append(conn)
+            if any(conn is other for other in self.closed):
+                return
+            self.closed.append(conn)
+        self.before_close(conn)
 
     def close_all(self) -> None:
         """Close what the pool left open, so that a failed test leaves nothing behind."""
@@ -187,7 +191,7 @@ class PoolTools(Tools):
                 self.assertEqual(await self.value(conn, "SELECT 1"), 1)
             with self.assertRaises(PoolTimeout):
                 await self.acquire(pool, timeout=0)
-            self.assert_free()
+            await self.assert_free()
         finally:
             for conn in conns:
                 await self.release(pool, conn)
@@ -198,9 +202,9 @@ class PoolTools(Tools):
         if not self.backend.uses_file:  # SQLite goes on after the highest one
             self.look.execute("ALTER TABLE account ALTER id RESTART WITH 1000")
 
-    def assert_free(self) -> None:
-        """Check that nobody has the database locked."""
-        self.assertTrue(self.backend.is_free())
+    async def assert_free(self) -> None:
+        """Check that nobody has the database locked; a server needs a moment to see that a connection was closed."""
+        await self.until(self.backend.is_free)
 
     async def assert_shut(self, pool: PoolConnector, *, open_elsewhere: int = 0) -> None:
         """Close the pool and check that no connection of it is left open."""

@@ -43,23 +43,24 @@ class Listed:
 
 
 @functools.cache
-def long_lists() -> dict[str, list[Any]]:
-    """300,000 values for each of three columns."""
+def long_lists(size: int) -> dict[str, list[Any]]:
+    """So many values for each of three columns."""
     return {
-        "number": list(range(300_000)),
-        "text": [f'it\'s "{i}" \\ é😀\n' for i in range(300_000)],
-        "data": [b"", *(i.to_bytes(3, "big") for i in range(299_999))],
+        "number": list(range(size)),
+        "text": [f'it\'s "{i}" \\ é😀\n' for i in range(size)],
+        "data": [b"", *(i.to_bytes(3, "big") for i in range(size - 1))],
     }
 
 
 class LongListContract(QueryHelpers):
     """Q6: lists past every limit on bound parameters."""
 
-    async def test_300_000_values(self) -> None:
+    async def test_many_values(self) -> None:
         """Q6: 300,000 ints, strings or bytes work in one statement, with order, limit, NOT and count right."""
-        lists = long_lists()
-        rows = [Listed(**{name: values[at] for name, values in lists.items()}) for at in (0, 1, 150_000, 299_999)]
-        rows += [Listed(number=300_000, text="it's", data=b"\xff\xff\xff"), Listed()]
+        size = self.amount(300_000, 70_000)  # more than any database binds
+        lists = long_lists(size)
+        rows = [Listed(**{name: values[at] for name, values in lists.items()}) for at in (0, 1, size // 2, size - 1)]
+        rows += [Listed(number=size, text="it's", data=b"\xff\xff\xff"), Listed()]
         repo = await self.table(Listed, rows)
         for name, values in lists.items():
             with self.subTest(name):
@@ -78,7 +79,7 @@ class LongListContract(QueryHelpers):
 
     async def test_long_lists_of_every_kind(self) -> None:
         """Q6: a long list of any kind finds exactly the values that a short one finds."""
-        size, rng = 35_000, random.Random(6)
+        size, rng = self.amount(35_000, 4_000), random.Random(6)
         start, zone = dt.datetime(2000, 1, 1, microsecond=1), dt.timezone(dt.timedelta(hours=5))
         lists: dict[str, list[Any]] = {
             "number": [-(2**63), 2**63 - 1, 2**53 + 1, *range(size)],
@@ -185,8 +186,9 @@ class GroupContract(QueryHelpers):
         """Q9: 5,000 conditions work in one group, in a list, and chained with & and | from either side."""
         repo = await self.table(Thing, things(n=[1, 4_999, 5_001, None]))
         # The database's planner takes time with the square of the width: the full width once for each way of writing.
-        none_of: list[Any] = [C.ne("n", i) for i in range(5_001, 1, -1)]
-        any_of: list[Any] = [C.eq("n", i) for i in range(5_001, 1, -1)]
+        width = self.amount(5_000, 2_000)
+        none_of: list[Any] = [C.ne("n", i) for i in range(5_001, 5_001 - width, -1)]
+        any_of: list[Any] = [C.eq("n", i) for i in range(5_001, 5_001 - width, -1)]
         few, other = none_of[:1_000], any_of[:1_000]
         cases: dict[str, tuple[Any, list[int]]] = {
             "list": (none_of, [1]),
@@ -232,7 +234,7 @@ class GroupContract(QueryHelpers):
     async def test_too_deep_nests(self) -> None:
         """Q9: nesting deeper than the database can parse is a QueryError, never a RecursionError."""
         repo = await self.table(Thing, things(n=[1]))
-        for depth in (5_000, 50_000):
+        for depth in (5_000, 50_000)[: self.amount(2, 1)]:
             where: Any = C.eq("n", 1)
             for level in range(depth):
                 where = C.and_(C.eq("n", 1), where) if level % 2 else C.or_(where, C.eq("m", 2))

@@ -343,7 +343,7 @@ class SessionContract(SessionTools):
             await self.add(session, "kept")
         self.assertEqual(self.owners(), ["kept"])
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_a_transaction_that_can_not_begin(self) -> None:
         """X8 X3: while another connection has the file locked: a LockTimeout, nothing is open, and then it can."""
         session = self.session()

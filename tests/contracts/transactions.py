@@ -108,7 +108,7 @@ class Tools(Case):
 
     def owners(self) -> list[str]:
         """Return the owners that are committed, as another connection sees them, in order."""
-        with contextlib.closing(self.backend.raw()) as conn:
+        with self.backend.look() as conn:
             return [owner for (owner,) in conn.execute("SELECT owner FROM account ORDER BY owner").fetchall()]
 
     async def raw(self, conn: Any, sql: str, *params: Any) -> None:
@@ -431,7 +431,7 @@ class TransactionContract(Tools):
         self.assertEqual(self.owners(), [])
         self.assertEqual(await maybe_await(self.db.fetchall("SELECT * FROM child")), [])
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_commit_that_finds_a_reader(self) -> None:
         """X1 R6: a COMMIT that can't have the file (a reader holds it) is a LockTimeout and leaves nothing."""
         await self.table(Account, [Account(owner="kept")])
@@ -513,7 +513,7 @@ class LostTransactionContract(Tools):
         self.assertIs(caught.exception, error)
         await self.assert_clean()
 
-    @needs("uses_file")
+    @needs("ends_transactions")
     async def test_on_conflict_rollback(self) -> None:
         """X1: ON CONFLICT ROLLBACK ends the transaction; caught or not, nothing of the block is kept."""
         await self.table(Account, [Account(owner="taken")])
@@ -532,7 +532,7 @@ class LostTransactionContract(Tools):
         self.assertEqual(self.owners(), ["taken"])
         await self.assert_clean()
 
-    @needs("uses_file")
+    @needs("ends_transactions")
     async def test_inside_a_savepoint(self) -> None:
         """X1: a loss inside an inner block is a loss of the outer one, even where the inner error is caught."""
         await self.table(Account, [Account(owner="taken")])
@@ -547,15 +547,21 @@ class LostTransactionContract(Tools):
                 with self.assertRaises(TransactionError):
                     await maybe_await(self.repo(Account, tx).insert(Account(owner="late")))
         self.assertEqual(self.owners(), ["taken"])
+        await self.assert_clean()
+
+    async def test_raw_end_inside_a_savepoint(self) -> None:
+        """X1: a raw ROLLBACK inside an inner block is a loss of both, and nothing of either is kept."""
+        await self.table(Account)
         with self.assertRaises(TransactionError):
             async with self.transaction() as tx:
+                await maybe_await(self.repo(Account, tx).insert(Account(owner="early")))
                 with self.assertRaises(TransactionError):
                     async with self.transaction(tx) as inner:
                         await maybe_await(inner.execute("ROLLBACK"))
-        self.assertEqual(self.owners(), ["taken"])
+        self.assertEqual(self.owners(), [])
         await self.assert_clean()
 
-    @needs("uses_file")
+    @needs("ends_transactions")
     async def test_insert_many_loses_its_own(self) -> None:
         """X1 R6: a bulk insert whose implicit transaction the database ends leaves nothing, and a clean connection."""
         await maybe_await(
@@ -689,7 +695,7 @@ class LockingContract(Tools):
         self.assertEqual(len(begins), 1)
         self.assertIn(begins[0].removesuffix(" TRANSACTION"), ("BEGIN", "BEGIN DEFERRED", "BEGIN READ ONLY"))
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_write_lock_is_held(self) -> None:
         """X3: inside a block no other connection can start to write; inside a read-only block it can."""
         await self.table(Account)
@@ -726,7 +732,7 @@ class LockingContract(Tools):
         self.assertTrue(statements)
         self.assertEqual([text for text in statements if text.startswith(("BEGIN", "SAVEPOINT"))], [])
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_busy_timeout_of_the_user(self) -> None:
         """X3: a timeout that the user set is used: a lock that stays is a LockTimeout long before five seconds."""
         await self.table(Account)
@@ -759,7 +765,7 @@ class LockingContract(Tools):
 class BusyTimeoutContract(Tools):
     """X3: the setting itself, where nothing else changes it while an operation runs."""
 
-    requires = ("supports_threads", "uses_file")
+    requires = ("supports_threads", "uses_pragmas")
 
     async def test_value(self) -> None:
         """X3: five seconds unless the user chose otherwise, when connecting or later by PRAGMA."""
@@ -950,7 +956,7 @@ class RunInTransactionContract(Tools):
         self.assertEqual(self.owners(), ["0 3", "1 3", "2 3"])
         await self.assert_clean()
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_a_real_lock_inside_the_function(self) -> None:
         """X9: a LockTimeout that came out of another connection's call runs the function again, too."""
         await self.table(Account)
@@ -969,7 +975,7 @@ class RunInTransactionContract(Tools):
         await self.assert_clean()
         await self.assert_clean(other)
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_waits_for_the_write_lock(self) -> None:
         """X9: while another connection writes, BEGIN times out and is tried again until the lock is free."""
         await self.table(Account)
@@ -1014,7 +1020,7 @@ class RunInTransactionContract(Tools):
         self.assertEqual(self.owners(), [])
         await self.assert_clean()
 
-    @needs("uses_file")
+    @needs("locks_file")
     async def test_gives_up_at_begin(self) -> None:
         """X9: a write lock that is never given back is a LockTimeout; the function was not called."""
         await self.table(Account)
