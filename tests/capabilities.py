@@ -19,7 +19,7 @@ FAMILIES: Mapping[str, Sequence[type[Backend]]] = {
 
 CAPABILITIES: Mapping[str, str] = {
     "aborts_on_errors": "SQLite's transactions go on after a statement has failed",
-    "ends_transactions": "only SQLite has ON CONFLICT ROLLBACK, with which a failed statement ends its transaction",
+    "conflicts_roll_back": "only SQLite has ON CONFLICT ROLLBACK, with which a failed statement ends its transaction",
     "has_nocase": "NOCASE, and names in quotes that stand for a text, are SQLite's",
     "has_rowids": "SQLite's integer key is the number of the row itself",
     "has_schemas": "SQLite has no schemas, sequences, types of the user's own and materialized views",

@@ -44,7 +44,7 @@ class Backend:
     #: A savepoint outside of a transaction opens one.
     savepoints_begin = True
     #: A statement may say that its failure ends the transaction.
-    ends_transactions = True
+    conflicts_roll_back = True
     #: A column takes values of any type, and text of any bytes.
     stores_anything = True
     #: `zeroblob` makes a value that is too large to be kept.

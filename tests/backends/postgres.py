@@ -24,7 +24,7 @@ class PostgresBackend(Backend):
     locks_file = False
     uses_pragmas = False
     savepoints_begin = False
-    ends_transactions = False
+    conflicts_roll_back = False
     stores_anything = False
     supports_zeroblob = False
     supports_isolation_level = False

@@ -513,7 +513,7 @@ class LostTransactionContract(Tools):
         self.assertIs(caught.exception, error)
         await self.assert_clean()
 
-    @needs("ends_transactions")
+    @needs("conflicts_roll_back")
     async def test_on_conflict_rollback(self) -> None:
         """X1: ON CONFLICT ROLLBACK ends the transaction; caught or not, nothing of the block is kept."""
         await self.table(Account, [Account(owner="taken")])
@@ -532,7 +532,7 @@ class LostTransactionContract(Tools):
         self.assertEqual(self.owners(), ["taken"])
         await self.assert_clean()
 
-    @needs("ends_transactions")
+    @needs("conflicts_roll_back")
     async def test_inside_a_savepoint(self) -> None:
         """X1: a loss inside an inner block is a loss of the outer one, even where the inner error is caught."""
         await self.table(Account, [Account(owner="taken")])
@@ -561,7 +561,7 @@ class LostTransactionContract(Tools):
         self.assertEqual(self.owners(), [])
         await self.assert_clean()
 
-    @needs("ends_transactions")
+    @needs("conflicts_roll_back")
     async def test_insert_many_loses_its_own(self) -> None:
         """X1 R6: a bulk insert whose implicit transaction the database ends leaves nothing, and a clean connection."""
         await maybe_await(
