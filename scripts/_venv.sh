@@ -70,6 +70,22 @@ make_venv() {
     "$python" -m venv --clear "$VENV" || die "could not make the virtual environment $VENV"
 }
 
+# Install mysqlclient, which has no wheel for Linux, where there is what it is built with. Its tests are skipped without.
+install_mysqlclient() {
+    local library
+    if "$VENV/bin/python" -c 'import MySQLdb' 2>/dev/null || ! command -v cc >/dev/null; then
+        return
+    fi
+    for library in mysqlclient libmariadb mariadb; do
+        if pkg-config --exists "$library" 2>/dev/null; then
+            echo "building mysqlclient"
+            "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e "${ROOT}[mysqlclient]" ||
+                echo "mysqlclient can't be built, its tests are skipped: the reason is above" >&2
+            return
+        fi
+    done
+}
+
 # install_package EXTRA [OTHER…]: install the package, editable, with EXTRA, unless that was done already for this
 # pyproject.toml; an OTHER extra that was installed and contains EXTRA will do.
 install_package() {

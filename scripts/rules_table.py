@@ -135,7 +135,8 @@ class Matrix:
             if "backend_class" in vars(case):
                 bound = self._bound.setdefault(case.__bases__[0], {})
                 bound.setdefault(case.backend_class, set()).add(test._testMethodName)  # type: ignore[attr-defined]
-        self._lacks: list[str] = []
+        self._notes: list[str] = []
+        self._reasons: Mapping[str, str] = {}
         self._chosen: Mapping[str, str] = {}
 
     def table(
@@ -148,10 +149,9 @@ class Matrix:
             chosen: why a contract is bound to some backends only, by its name.
         """
         self._chosen = chosen
-        reasons = {**reasons, **chosen}
+        self._reasons = {**reasons, **chosen}
         parts = [part for name, backends in families.items() for part in self._family(name, backends)]
-        notes = [f"{number}. {_escaped(reasons.get(lack, '**unexplained**'))}" for number, lack in self._numbered()]
-        self.gaps += [f"{lack}: no reason in CAPABILITIES" for lack in self._lacks if lack not in reasons]
+        notes = [f"{number}. {_escaped(note)}" for number, note in enumerate(self._notes, start=1)]
         return "\n".join([*parts, "Why:", "", *notes])
 
     def _family(self, name: str, backends: Sequence[type]) -> Iterator[str]:
@@ -176,14 +176,20 @@ class Matrix:
             if not found:
                 self.gaps.append(f"{contract.__qualname__}.{name} does not run on {backend.__qualname__}")
             lacks += found
-        self._lacks += [lack for lack in dict.fromkeys(lacks) if lack not in self._lacks]
-        marks = ", ".join(str(self._lacks.index(lack) + 1) for lack in dict.fromkeys(lacks))
+        marks = ", ".join(map(str, dict.fromkeys(map(self._number, lacks))))
         if not missing:
             return str(len(wanted))
         return f"never ({marks})" if missing == wanted else f"{len(wanted) - len(missing)} of {len(wanted)} ({marks})"
 
-    def _numbered(self) -> Iterator[tuple[int, str]]:
-        return iter(enumerate(self._lacks, start=1))
+    def _number(self, lack: str) -> int:
+        """Return the number of the note that says why; those that say the same are one."""
+        note = self._reasons.get(lack)
+        if note is None:
+            note = f"**unexplained**: {lack}"
+            self.gaps.append(f"{lack}: no reason in CAPABILITIES")
+        if note not in self._notes:
+            self._notes.append(note)
+        return self._notes.index(note) + 1
 
 
 def _escaped(text: str) -> str:

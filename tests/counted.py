@@ -1,4 +1,4 @@
-"""PostgreSQL connections that tell a counter when they are opened and closed (see contracts/pool_tools.py)."""
+"""Connections to PostgreSQL and MySQL that tell a counter when they are opened and closed (contracts/pool_tools.py)."""
 
 from __future__ import annotations
 
@@ -88,3 +88,53 @@ def counted_asyncpg(counter: Any, secret: str) -> dict[str, Any]:
         return secret
 
     return {"connection_class": Counted, "password": password}
+
+
+def counted_mysql(counter: Any, plain: type[Any]) -> type[Any]:
+    """Make a class of connections to MySQL, of a `plain` one of PyMySQL or mysqlclient, that tell `counter`."""
+
+    class Counted(plain):  # type: ignore[misc]  # any class of connections
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**(kwargs if counter.admits() else {**kwargs, "host": "127.0.0.1", "port": 1}))
+            counter.note_opened(self)
+
+        def close(self) -> None:
+            counter.note_closed(self)
+            super().close()
+
+    return Counted
+
+
+def counted_asyncmy(counter: Any) -> Any:
+    """Return what opens asyncmy connections that tell `counter`."""
+    from asyncmy.connection import Connection
+
+    class Counted(Connection):  # type: ignore[misc]  # asyncmy's classes are compiled
+        async def connect(self) -> None:
+            if not counter.admits():
+                raise ConnectionRefusedError("the server does not want it")
+            await super().connect()
+            counter.note_opened(self)
+
+        def close(self) -> None:
+            counter.note_closed(self)
+            super().close()
+
+        async def ensure_closed(self) -> None:
+            counter.note_closed(self)
+            await super().ensure_closed()
+
+    return asyncmy_connect(Counted)
+
+
+def asyncmy_connect(kind: Any) -> Any:
+    """Return what opens connections of a class of asyncmy's, and shows which class that is."""
+
+    class Opener(kind):  # type: ignore[misc]  # as above
+        @classmethod
+        async def connect(cls, **kwargs: Any) -> Any:
+            conn = kind(**kwargs)
+            await conn.connect()
+            return conn
+
+    return Opener.connect

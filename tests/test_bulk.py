@@ -1,8 +1,12 @@
-"""Bulk inserts: the contract of `tests/contracts/bulk.py` on every backend."""
+"""Bulk inserts: the contract of `tests/contracts/bulk.py` on every backend, and what is one database's own."""
 
 from __future__ import annotations
 
-from tests.backends import bind_all
+from tests.backends import MYSQL_BACKENDS, POSTGRES_BACKENDS, bind_all
 from tests.contracts.bulk import InsertManyContract
+from tests.contracts.bulk_mysql import CountedKeysContract
+from tests.contracts.bulk_postgres import GivenKeysContract
 
 bind_all(globals(), InsertManyContract)
+bind_all(globals(), CountedKeysContract, backends=MYSQL_BACKENDS)
+bind_all(globals(), GivenKeysContract, backends=POSTGRES_BACKENDS)

@@ -13,36 +13,44 @@ from typing import Any
 
 from mini_orm import C, Database, Repository, apply_schema
 from tests import servers
-from tests.backends import POSTGRES_BACKENDS, Backend, SyncPsycopg, bind_all
+from tests.backends import MYSQL_BACKENDS, POSTGRES_BACKENDS, SyncMySQLClient, SyncPsycopg, SyncPyMySQL, bind_all
 from tests.contracts.contention import AbortedContract, ConflictContract, ExhaustionContract, RaceContract
-from tests.contracts.server_cancellation import CancelledCallsContract, CancelledStatementsContract
+from tests.contracts.ended_transactions import EndedTransactionContract, PacketContract
+from tests.contracts.server_cancellation import (
+    AwaitedStatementsContract,
+    CancelledCallsContract,
+    CancelledStatementsContract,
+)
 from tests.contracts.server_sessions import InterruptedContract, PreparedContract
 from tests.contracts.transactions import LIMIT, Account, quiet_log
 
 bind_all(
     globals(),
     AbortedContract,
+    AwaitedStatementsContract,
     CancelledCallsContract,
     CancelledStatementsContract,
     ConflictContract,
+    EndedTransactionContract,
     ExhaustionContract,
     InterruptedContract,
+    PacketContract,
     PreparedContract,
     RaceContract,
-    backends=POSTGRES_BACKENDS,
+    backends=(*POSTGRES_BACKENDS, *MYSQL_BACKENDS),
 )
 
 
-@unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
-class CtrlC(unittest.TestCase):
-    """X1: Ctrl-C while the sync face waits for the server. unittest's event loop would take the signal for itself."""
+class CtrlCTools(unittest.TestCase):
+    """Ctrl-C while the sync face waits for the server. unittest's event loop would take the signal for itself."""
 
-    backend_class: type[Backend] = SyncPsycopg
+    kind: Any  # of a server's backends
+    faces = "sync"
 
     def setUp(self) -> None:
         self.enterContext(quiet_log())
         directory = self.enterContext(tempfile.TemporaryDirectory(prefix="mini_orm_test_"))
-        self.backend = self.backend_class(directory)
+        self.backend = self.kind(directory)
         self.addCleanup(self.backend.close)
         self.pool = self.backend.pool(max_size=2)
         self.addCleanup(self.pool.close)
@@ -53,6 +61,54 @@ class CtrlC(unittest.TestCase):
 
     def add(self, db: Any, owner: str) -> None:
         Repository(db, Account).insert(Account(owner=owner))
+
+    def press_when_blocked(self, main: int) -> None:
+        """Press Ctrl-C as soon as somebody waits for a lock."""
+        deadline = time.monotonic() + LIMIT
+        with contextlib.closing(self.backend.raw()) as conn:
+            while time.monotonic() < deadline and not self.backend.blocked_sessions(conn):
+                threading.Event().wait(0.001)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    def works(self) -> dict[str, Callable[[], Any]]:
+        """Return what waits for the row that is held."""
+        held = C.eq("owner", "held")
+
+        def block() -> None:
+            with self.db.transaction() as tx:
+                self.add(tx, "gone")
+                Repository(tx, Account).update_where({"balance": 2}, where=held)
+
+        def savepoint() -> None:
+            with self.db.transaction() as tx, tx.transaction() as inner:
+                self.add(inner, "gone")
+                Repository(inner, Account).delete_where(where=held)
+
+        return {
+            "transaction": block,
+            "savepoint": savepoint,
+            "run_in_transaction": lambda: self.db.run_in_transaction(lambda tx: tx.execute("DELETE FROM account")),
+        }
+
+    def check_served(self, number: int) -> None:
+        """Check that no place is lost, that nobody is in a transaction, and that the next caller is served."""
+        self.assertEqual(self.pool.stats().in_use, 0)
+        deadline = time.monotonic() + LIMIT
+        while self.backend.open_sessions(self.look) and time.monotonic() < deadline:
+            threading.Event().wait(0.001)
+        self.assertEqual(self.backend.open_sessions(self.look), [])
+        self.add(self.db, f"served {number}")
+
+    def check_rows(self, served: int) -> None:
+        owners = [owner for (owner,) in self.look.execute("SELECT owner FROM account ORDER BY id").fetchall()]
+        self.assertEqual(owners, ["held", *(f"served {number}" for number in range(served))])
+
+
+@unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
+class CtrlC(CtrlCTools):
+    """X1: the statement ends in the server."""
+
+    kind = SyncPsycopg
 
     def interrupted(self, work: Callable[[], Any]) -> None:
         """Run `work`, with Ctrl-C as soon as it waits for a lock that somebody else has."""
@@ -66,43 +122,56 @@ class CtrlC(unittest.TestCase):
             thread.join()
             holder.execute("ROLLBACK")
 
-    def press_when_blocked(self, main: int) -> None:
-        sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        deadline = time.monotonic() + LIMIT
-        with contextlib.closing(self.backend.raw()) as conn:
-            while time.monotonic() < deadline and not conn.execute(sql).fetchone()[0]:
-                threading.Event().wait(0.001)
-        signal.pthread_kill(main, signal.SIGINT)
-
     def test_while_the_server_works(self) -> None:
         """X1 P2: the statement ends in the server, what came before is undone, and no place is lost."""
         self.add(self.db, "held")
-        held = C.eq("owner", "held")
-
-        def block() -> None:
-            with self.db.transaction() as tx:
-                self.add(tx, "gone")
-                Repository(tx, Account).update_where({"balance": 2}, where=held)
-
-        def savepoint() -> None:
-            with self.db.transaction() as tx, tx.transaction() as inner:
-                self.add(inner, "gone")
-                Repository(inner, Account).delete_where(where=held)
-
         works = {
-            "operation": lambda: Repository(self.db, Account).update_where({"balance": 2}, where=held),
-            "transaction": block,
-            "savepoint": savepoint,
-            "run_in_transaction": lambda: self.db.run_in_transaction(lambda tx: tx.execute("DELETE FROM account")),
+            **self.works(),
+            "operation": lambda: Repository(self.db, Account).delete_where(where=C.eq("owner", "held")),
             "raw SQL": lambda: self.db.execute("DELETE FROM account"),
         }
         for number, (name, work) in enumerate(works.items()):
             with self.subTest(name):
                 self.interrupted(work)
-                self.assertEqual(self.pool.stats().in_use, 0)
-                sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
-                self.assertEqual(self.look.execute(sql).fetchone(), (1,))  # the one that asks
-                self.add(self.db, f"served {number}")
-        owners = [owner for (owner,) in self.look.execute("SELECT owner FROM account ORDER BY id").fetchall()]
-        self.assertEqual(owners, ["held", *(f"served {number}" for number in range(len(works)))])
+                self.check_served(number)
+        self.check_rows(len(works))
         self.assertEqual(self.pool.stats().lost, 0)
+
+
+@unittest.skipIf(servers.mysql() is None, servers.reason("mysql"))
+class CtrlCUnheard(CtrlCTools):
+    """X1: the server goes on; what it does then is never committed."""
+
+    kind = SyncPyMySQL
+
+    def interrupted(self, work: Callable[[], Any]) -> None:
+        """Run `work`, with Ctrl-C as soon as it waits for a lock, which is let go after that."""
+        holder = self.enterContext(contextlib.closing(self.backend.raw()))
+        holder.execute("BEGIN")
+        holder.execute("UPDATE account SET balance = 1 WHERE owner = 'held'")
+
+        def press(main: int) -> None:
+            self.press_when_blocked(main)
+            holder.execute("ROLLBACK")
+
+        thread = threading.Thread(target=press, args=(threading.get_ident(),))
+        thread.start()
+        with self.assertRaises(KeyboardInterrupt):
+            work()
+        thread.join()
+
+    def test_while_the_server_works(self) -> None:
+        """X1 P2: what came before is undone, the connection is replaced, and no place is lost."""
+        self.add(self.db, "held")
+        works = self.works()
+        for number, (name, work) in enumerate(works.items()):
+            with self.subTest(name):
+                self.interrupted(work)
+                self.check_served(number)
+        self.check_rows(len(works))
+
+
+class CtrlCUnheardByMySQLClient(CtrlCUnheard):
+    """The same of a package that hears of the signal when its statement is done."""
+
+    kind = SyncMySQLClient

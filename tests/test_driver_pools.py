@@ -1,4 +1,4 @@
-"""Databases on the pools that psycopg and asyncpg bring along."""
+"""Databases on the pools that psycopg, asyncpg and asyncmy bring along."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import unittest
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncmy
 import asyncpg  # type: ignore[import-untyped]  # it has no py.typed
 import psycopg_pool
+from asyncmy.cursors import DictCursor
 from psycopg.rows import dict_row
 
 from mini_orm import AsyncDatabase, ConfigurationError, Database
-from tests.backends import Asyncpg, AsyncPsycopg, SyncPsycopg, bind_all
+from tests.backends import Asyncmy, Asyncpg, AsyncPsycopg, SyncPsycopg, bind_all
 from tests.contracts.driver_pools import DriverPoolContract, DriverPoolTaskContract, DriverPoolThreadContract
 
 
@@ -92,7 +94,32 @@ class AsyncpgPool(Asyncpg):
         return not conn.is_in_transaction()
 
 
-POOLS = (PsycopgPool, AsyncPsycopgPool, AsyncpgPool)
+class AsyncmyPool(Asyncmy):
+    """`AsyncDatabase` over an `asyncmy.pool.Pool`."""
+
+    pool_log = "asyncmy"
+
+    async def driver_pool(self, size: int) -> Any:
+        """Make a pool of the driver's own."""
+        return await asyncmy.create_pool(**self.address({}), cursor_cls=DictCursor, minsize=1, maxsize=size)
+
+    async def close_pool(self, pool: Any) -> None:
+        """Close it; twice is fine."""
+        pool.close()
+        await pool.wait_closed()
+
+    @contextlib.asynccontextmanager
+    async def taken(self, pool: Any) -> AsyncIterator[Any]:
+        """Take a connection out of it for a block, without mini_orm."""
+        async with pool.acquire() as conn:
+            yield conn
+
+    def is_as_made(self, conn: Any) -> bool:
+        """Tell whether a connection is idle, and as the pool made it."""
+        return not self.in_transaction(conn) and not conn.get_autocommit() and conn._cursor_cls is DictCursor
+
+
+POOLS = (PsycopgPool, AsyncPsycopgPool, AsyncpgPool, AsyncmyPool)
 bind_all(globals(), DriverPoolContract, DriverPoolThreadContract, DriverPoolTaskContract, backends=POOLS)
 
 

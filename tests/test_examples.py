@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples" / "sql").glob("*.py"))
 #: Those that need a server say in their names which one.
 ON_POSTGRES = [path for path in EXAMPLES if "postgres" in path.stem]
+ON_MYSQL = [path for path in EXAMPLES if "mysql" in path.stem]
 #: What stands above the output, which is indented, at the end of an example's docstring.
 MARK = "\nIt prints:\n\n"
 
@@ -54,7 +55,7 @@ class ExamplesTest(unittest.TestCase):
 
     def test_every_example_prints_what_it_says(self) -> None:
         """Those that need no server."""
-        paths = [path for path in EXAMPLES if path not in ON_POSTGRES]
+        paths = [path for path in EXAMPLES if path not in (*ON_POSTGRES, *ON_MYSQL)]
         self.assertGreaterEqual(len(paths), 2)
         self.check(paths)
 
@@ -64,13 +65,21 @@ class ExamplesTest(unittest.TestCase):
         self.assertGreaterEqual(len(ON_POSTGRES), 2)
         self.check(ON_POSTGRES)
 
+    @unittest.skipIf(servers.mysql() is None, servers.reason("mysql"))
+    def test_on_mysql(self) -> None:
+        """Those that need MariaDB or MySQL."""
+        self.assertGreaterEqual(len(ON_MYSQL), 2)
+        self.check(ON_MYSQL)
+
     def test_without_a_server(self) -> None:
         """They say in one line what was wrong, and which variables name a server."""
-        for path in ON_POSTGRES:
-            with self.subTest(path.name):
-                done = run(path, MINI_ORM_PG_HOST="127.0.0.1", MINI_ORM_PG_PORT=str(free_port()))
-                self.assertEqual((done.returncode, done.stdout), (1, ""))
-                self.assertRegex(done.stderr, r"\A[^\n]+MINI_ORM_PG_HOST[^\n]+\n\Z")
+        for prefix, paths in (("MINI_ORM_PG", ON_POSTGRES), ("MINI_ORM_MYSQL", ON_MYSQL)):
+            nowhere = {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(free_port())}
+            for path in paths:
+                with self.subTest(path.name):
+                    done = run(path, **nowhere)
+                    self.assertEqual((done.returncode, done.stdout), (1, ""))
+                    self.assertRegex(done.stderr, rf"\A[^\n]+{prefix}_HOST[^\n]+\n\Z")
 
 
 if __name__ == "__main__":

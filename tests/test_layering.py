@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mini_orm.validation",),
     (
         "mini_orm.core.columns",
+        "mini_orm.core.decimals",
         "mini_orm.core.json_values",
         "mini_orm.core.models",
         "mini_orm.core.objects",
@@ -255,12 +256,14 @@ class Layering(unittest.TestCase):
         """Whatever is neither the standard library nor mini_orm is imported where it is used."""
         wrong = []
         drivers = "mini_orm.core.drivers."
+        other_names = {"mysqlclient": "MySQLdb"}
         for module, found in self.imports.items():
             for one in found:
                 top = one.target.partition(".")[0]
                 if one.type_checking or top == PACKAGE or top in sys.stdlib_module_names:
                     continue
-                is_its_own = module.removeprefix(drivers).removesuffix("_async") == top
+                own = module.removeprefix(drivers).removesuffix("_async")
+                is_its_own = other_names.get(own, own) == top
                 if not (module.startswith(drivers) and (one.in_function or is_its_own)):
                     wrong.append(f"{module}:{one.line} imports {one.target}")
         self.assertEqual(wrong, [])

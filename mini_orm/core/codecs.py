@@ -12,7 +12,9 @@ Rules of this file:
 - The form says what the driver gets: "native" its own Python type, "text", "int", "bytes", "utc" (a naive datetime
   in UTC), "zoned" (an aware one, read as a naive one in UTC), "no nan" or "finite" (floats that the database keeps),
   "38,10" (a Decimal's digits where none are declared), "uuid text" (text, read as what the driver makes of it),
-  "jsonb" (text of a database that writes numbers its own way). Which kind has which form is data of the dialect.
+  "checked" (the driver has its own type, but for what Python can't hold), "jsonb" (text of a database that writes
+  numbers its own way), "json64" (one that keeps ints of 64 bits), "span" (a time, read as the timedelta since
+  midnight). Which kind has which form is data of the dialect.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from typing import Any, NoReturn
 
 from ..errors import CodecError
 from .columns import ColumnType
-from .json_values import Refused, json_text, load_json, plain_text, restored, with_fractions
+from .decimals import decimal_text, literal_decimal
+from .json_values import Refused, json_text, load_json, plain_text, refuse_long_ints, restored, with_fractions
 from .models import ColumnMeta, ModelMeta
 
 Function = Callable[[Any], Any]
@@ -91,6 +94,20 @@ def _int_codec(kind: ColumnType, form: str) -> Codec:
     return Codec(encode, encode, None, encode_all)
 
 
+def refusing_zero(codec: Codec) -> Codec:
+    """Return the codec of an `auto` key that a database would replace where it is 0."""
+
+    def encode(value: Any) -> Any:
+        if value == 0 and type(value) is int:
+            raise Refused("a key of 0 would become a new one in this database")
+        return codec.encode(value)
+
+    def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
+        return None if codec.encode_all is None or 0 in values else codec.encode_all(values, kind)
+
+    return Codec(encode, codec.coerce, codec.decode, encode_all)
+
+
 def _bool_codec(kind: ColumnType, form: str) -> Codec:
     def encode(value: Any) -> Any:
         if type(value) is not bool:
@@ -134,16 +151,6 @@ def _float_codec(kind: ColumnType, form: str) -> Codec:
     return Codec(encode, encode, None, encode_all)
 
 
-def decimal_text(value: Decimal) -> str:
-    """Write a finite Decimal in the one form that all equal Decimals share: `1.50` and `1.5` are `1.5`."""
-    if not value:
-        return "0"
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return text
-
-
 def _decimal_codec(kind: ColumnType, form: str) -> Codec:
     precision, scale = kind.precision, kind.scale
     if precision is not None and scale is None:
@@ -161,6 +168,8 @@ def _decimal_codec(kind: ColumnType, form: str) -> Codec:
         exponent = value.as_tuple().exponent
         if value and (value.adjusted() >= _DECIMAL_HIGH or (isinstance(exponent, int) and exponent < _DECIMAL_LOW)):
             raise Refused("the Decimal has more digits than a database keeps")
+        if form == "38,10":
+            return literal_decimal(value)
         return decimal_text(value) if form == "text" else value
 
     def encode(value: Any) -> Any:
@@ -287,7 +296,8 @@ def _datetime_codec(kind: ColumnType, form: str) -> Codec:
             return None
         return [value.isoformat(" ", "microseconds") for value in values] if form == "text" else values
 
-    return Codec(naive, naive, dt.datetime.fromisoformat if form == "text" else None, naive_all)
+    naive_decoders: dict[str, Function] = {"text": dt.datetime.fromisoformat, "utc": _to_date}
+    return Codec(naive, naive, naive_decoders.get(form), naive_all)
 
 
 def _as_utc(value: dt.datetime) -> dt.datetime:
@@ -313,7 +323,14 @@ def _date_codec(kind: ColumnType, form: str) -> Codec:
             _refuse("date", value, "value.date() takes the time off" if isinstance(value, dt.datetime) else "")
         return value.isoformat() if form == "text" else value
 
-    return Codec(encode, encode, dt.date.fromisoformat if form == "text" else None)
+    decoders: dict[str, Function] = {"text": dt.date.fromisoformat, "checked": _to_date}
+    return Codec(encode, encode, decoders.get(form))
+
+
+def _to_date(value: Any) -> dt.date:
+    if not isinstance(value, dt.date):
+        raise ValueError("MySQL knows a date of zeros")
+    return value
 
 
 def _time_codec(kind: ColumnType, form: str) -> Codec:
@@ -324,7 +341,16 @@ def _time_codec(kind: ColumnType, form: str) -> Codec:
             raise Refused("a time with a time zone; only a datetime can have one")
         return value.isoformat("microseconds") if form == "text" else value
 
-    return Codec(encode, encode, dt.time.fromisoformat if form == "text" else None)
+    decoders: dict[str, Function] = {"text": dt.time.fromisoformat, "span": _to_time}
+    return Codec(encode, encode, decoders.get(form))
+
+
+def _to_time(value: Any) -> Any:
+    if type(value) is dt.time:
+        return value
+    if value.days:
+        raise ValueError("the span is longer than a day, or negative")
+    return (dt.datetime.min + value).time()
 
 
 def _timedelta_codec(kind: ColumnType, form: str) -> Codec:
@@ -350,9 +376,11 @@ def _json_codec(kind: ColumnType, form: str) -> Codec:
         if container is not None and not isinstance(value, container):
             _refuse(container.__name__, value)
         text = json_text(value)
+        if form == "json64":
+            refuse_long_ints(text)
         return with_fractions(text) if form == "jsonb" else text
 
-    is_text = form in ("text", "jsonb")
+    is_text = form in ("text", "jsonb", "json64")
     if shape is None or shape.is_plain:
         return Codec(encode, encode, load_json if is_text else None)
 

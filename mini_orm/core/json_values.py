@@ -16,6 +16,10 @@ _MAX_DEPTH = 500
 # A text as a whole, or a number with an exponent.
 _EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|(-?[\d.]+e\+\d+)')
 
+_MANY_DIGITS = re.compile(r"\d{19}")
+# A text as a whole, or a number.
+_PART = re.compile(r'"(?:[^"\\]|\\.)*"|(-?\d[\d.e+-]*)')
+
 
 class Refused(Exception):
     """Why a value can't be encoded; becomes a `CodecError` that names the field."""
@@ -96,6 +100,19 @@ def with_fractions(text: str) -> str:
     A database that keeps numbers by value writes `1e+23` as an integer, which is read as another number.
     """
     return _EXPONENT.sub(_spelt_out, text) if "e+" in text else text
+
+
+def refuse_long_ints(text: str) -> None:
+    """Refuse JSON text with an int that a database of 64-bit ones would make a float.
+
+    Raises:
+        Refused: there is one.
+    """
+    if _MANY_DIGITS.search(text) is None:
+        return
+    for number in _PART.findall(text):
+        if number.lstrip("-").isdigit() and not -(2**63) <= int(number) < 2**64:
+            raise Refused("an int in the JSON value does not fit into 64 bits")
 
 
 def _spelt_out(found: re.Match[str]) -> str:

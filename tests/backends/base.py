@@ -10,6 +10,7 @@ import inspect
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class Backend:
     dialect = "sqlite"
     #: Which of `tests.servers` it needs.
     server: str | None = None
+    #: What it imports that the `test` extra may have left out.
+    package: str | None = None
     #: Of its database's drivers the first of its face: it does long tests in full, and a quick run takes it.
     is_first = False
     #: The database is a file, or in memory.
@@ -61,6 +64,32 @@ class Backend:
     stores_text = True
     #: A float column keeps NaN.
     keeps_nan = False
+    #: A float column keeps infinities.
+    keeps_infinity = True
+    #: Digits that a Decimal without limits of its own may have before the point, and after it.
+    decimal_digits = (1000, 1000)
+    #: A key that the database gives out may be given as 0.
+    keeps_zero_keys = True
+    #: The database gives out keys below the largest one that there is.
+    finds_free_keys = True
+    #: Levels that a JSON value may have, above that of the document.
+    json_depth = 100
+    #: An index may be on columns of any type and length.
+    indexes_every_column = True
+    #: A trigger can leave out the row that fired it.
+    triggers_skip_rows = True
+    #: A trigger can write into the table whose statement fired it.
+    triggers_write_their_table = True
+    #: An error says which table and columns it is about; else it names a constraint alone.
+    tells_columns = True
+    #: The driver tells the SQLSTATE of every error.
+    tells_sqlstate = True
+    #: What CAST calls text.
+    text_type = "TEXT"
+    #: A unique index may be on an expression.
+    supports_expression_indexes = True
+    #: A constraint may be checked when the transaction ends.
+    supports_deferred_keys = True
     #: Two statements in one text are an error.
     refuses_scripts = True
     #: Raw SQL may name its parameters, and take a mapping.
@@ -87,8 +116,19 @@ class Backend:
     supports_early_foreign_keys = True
     #: A foreign key may refer to a row that is not there.
     supports_dangling_keys = True
-    #: The longest name of a table or column, in bytes; longer ones are cut.
-    max_name = 1000
+    #: A statement that changes the schema is part of the transaction in which it runs.
+    supports_transactional_ddl = True
+    #: A statement that changes the schema commits the transaction in which it runs.
+    commits_ddl = False
+    #: Names of indexes are those of the whole database, and names of tables don't mind case.
+    shares_names = True
+    #: NULL may stand as the default of a column that is NOT NULL.
+    takes_null_for_a_default = True
+    #: The catalog has the temporary tables of the session.
+    tells_temporary_tables = True
+    #: The type of a text column that may be in a key, and the metadata that say so.
+    keyed_text = "TEXT"
+    keyed: Mapping[str, Any] = {}
     #: The driver's own `commit` ends what SQL began.
     supports_driver_commit = True
     #: What makes a column a key that the database gives out.
@@ -272,6 +312,16 @@ class Backend:
         """Write the marks `?` and `:name` of a statement in the driver's own style."""
         return text
 
+    def takes_name(self, name: str) -> bool:
+        """Tell whether a table or a column can have this name."""
+        return True
+
+    def takes_decimal(self, value: Decimal) -> bool:
+        """Tell whether a Decimal column without limits of its own keeps this value."""
+        before, after = self.decimal_digits
+        exponent = value.as_tuple().exponent
+        return value.adjusted() < before and isinstance(exponent, int) and -exponent <= after
+
     def ddl(self, text: str) -> str:
         """Write a statement that makes a table with the database's own types."""
         return text
@@ -279,6 +329,10 @@ class Backend:
     def trigger(self, name: str, when: str, table: str, body: str) -> list[str]:
         """Return the statements that make a trigger, for example `AFTER INSERT`; `body` sees the row as NEW or OLD."""
         return [f"CREATE TRIGGER {name} {when} ON {table} BEGIN {body}; END"]
+
+    def raising(self, message: str) -> str:
+        """Return the body of a trigger that refuses the row."""
+        return f"SELECT RAISE(ABORT, '{message}')"
 
     def columns(self, table: str) -> dict[str, str]:
         """Return the declared types of a table's columns."""
@@ -295,7 +349,7 @@ class Backend:
 
     #: The driver's own mode, as it is by default.
     default_mode: Any = ""
-    #: The driver's mode is its `autocommit`.
+    #: The driver's mode is called autocommit.
     supports_autocommit = False
 
     def mode(self, conn: Any) -> Any:
@@ -362,6 +416,10 @@ class Backend:
 
     #: What opens a transaction for a writer.
     begin = "BEGIN IMMEDIATE"
+    #: Other ways to say BEGIN and COMMIT.
+    other_begin, other_commit = "begin transaction", "END TRANSACTION"
+    #: What opens a transaction in the place of one that it ends; others refuse it.
+    reopening: tuple[str, ...] = ()
 
     def lock(self, table: str) -> list[str]:
         """Return the statements that open a transaction which keeps others from writing to a table."""
@@ -385,13 +443,38 @@ class Backend:
     #: Asks for all that the schema has: type, name, table, and text of each.
     schema_sql = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 
+    def keys_from(self, table: str, key: str, first: int) -> list[str]:
+        """Return the statements that have the database give out keys from `first` on, if it can be told."""
+        return []  # SQLite goes on after the highest one
+
     def resume_keys(self, table: str, key: str) -> None:
         """Have the database give out keys beyond those that were given, if it does not do so by itself."""
+
+    def drop_index(self, name: str, table: str) -> str:
+        """Return the statement that drops an index."""
+        return f'DROP INDEX "{name}"'
 
     #: Asks for the names of all tables, in order.
     tables_sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
     #: Asks for the names of all indexes that were made as such, in order.
     indexes_sql = "SELECT name FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+
+
+class RefusingByTrace:
+    """`forbid` where a statement is traced before it is sent; mixed into a backend."""
+
+    async def forbid(self: Any, conn: Any, word: str | None) -> None:
+        await self.trace(conn, None if word is None else self._refusing(word))
+
+    def forbid_opened(self: Any, conn: Any, word: str) -> None:
+        self.trace_opened(conn, self._refusing(word))
+
+    def _refusing(self: Any, word: str) -> Callable[[str], None]:
+        def refuse(sql: str) -> None:
+            if sql == word or (word != "ROLLBACK" and word in sql):
+                raise self.refusal()
+
+        return refuse
 
 
 def _refusing(word: str) -> Callable[..., int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import importlib.util
 import tempfile
 import threading
 import unittest
@@ -209,9 +210,11 @@ def bind(contract: type, backend: type[Backend]) -> type[ContractCase]:
 
 
 def where_there_is_a_server(case: Any, backend: type[Backend]) -> Any:
-    """Have a case skipped, with what would switch it on, where its backend is left out or has no server."""
+    """Have a case skipped, with a reason, where its backend is left out or its server or package is missing."""
     if _is_left_out(backend):
         return unittest.skip("MINI_ORM_TEST_DRIVERS=few leaves this driver out")(case)
+    if backend.package is not None and importlib.util.find_spec(backend.package) is None:
+        return unittest.skip(f"needs {backend.package}, which ./scripts/test.sh installs where it can be built")(case)
     if backend.server is None or servers.SERVERS[backend.server].from_environment() is not None:
         return case
     return unittest.skip(servers.reason(backend.server))(case)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.backends.base import Backend
+from tests.backends.mysql_drivers import Asyncmy, SyncMySQLClient, SyncPyMySQL, WorkerMySQLClient, WorkerPyMySQL
 from tests.backends.pooled import (
     PooledAiosqlite,
     PooledAsyncpg,
@@ -29,7 +30,8 @@ POSTGRES_BACKENDS: tuple[type[Backend], ...] = (
     AsyncPsycopg,
     Asyncpg,
 )
-BACKENDS: tuple[type[Backend], ...] = (*SQLITE_BACKENDS, *POSTGRES_BACKENDS)
+MYSQL_BACKENDS: tuple[type[Backend], ...] = (SyncPyMySQL, WorkerPyMySQL, SyncMySQLClient, WorkerMySQLClient, Asyncmy)
+BACKENDS: tuple[type[Backend], ...] = (*SQLITE_BACKENDS, *POSTGRES_BACKENDS, *MYSQL_BACKENDS)
 POOLED_BACKENDS: tuple[type[Backend], ...] = (
     PooledSqlite3,
     PooledWorkerSqlite3,

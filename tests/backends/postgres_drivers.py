@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import mini_orm
-from tests.backends.postgres import PostgresBackend
+from tests.backends.postgres import PostgresBackend, isolation_of
 from tests.counted import counted_async_psycopg, counted_asyncpg, counted_psycopg, counted_psycopg2
 
 
@@ -442,9 +442,9 @@ class Asyncpg(AsyncPsycopg):
             conn.terminate()
 
     def arguments(self, options: dict[str, Any]) -> dict[str, Any]:
-        schema = options.pop("schema", self.schema)
+        settings = {"search_path": options.pop("schema", self.schema), **isolation_of(options)}
         address = {{"dbname": "database"}.get(name, name): value for name, value in self.params().items()}
-        return {**address, "server_settings": {"search_path": schema}}
+        return {**address, "server_settings": settings}
 
     def trace_opened(self, conn: Any, note: Callable[[str], Any]) -> None:
         _trace_asyncpg()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mini_orm
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 from tests.contracts.crud import Outside, auto_key, pk
 
 
@@ -199,6 +199,7 @@ class InsertManyContract(Outside):
                     self.rows("SELECT id, n FROM item ORDER BY n"), [(key, n) for n, key in enumerate(got)]
                 )
 
+    @needs("finds_free_keys")
     async def test_keys_after_the_largest_one(self) -> None:
         """B2 T1: where the largest key is taken already, free keys are found all the same."""
         repo = await self.table(Item)

@@ -19,6 +19,7 @@ from mini_orm import (
     TransactionError,
     UniqueViolation,
 )
+from mini_orm.core.database import awaiting
 from tests.backends import maybe_await
 from tests.contracts.transactions import LIMIT, Account, Tools, quiet_log
 
@@ -32,6 +33,8 @@ class DriverPoolTools(Tools):
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
         self.enterContext(quiet_log())
+        self.sessions: Any = self.backend  # those of servers are both
+        self.look = self.enterContext(contextlib.closing(self.backend.raw()))
         log = logging.getLogger(self.backend.pool_log)  # type: ignore[attr-defined]  # such backends have it
         self.enterContext(mock.patch.object(log, "disabled", True))  # it warns of connections that the server ended
         await self.create_tables(Account)
@@ -109,12 +112,14 @@ class DriverPoolContract(DriverPoolTools):
 
     async def test_what_was_left_open(self) -> None:
         """P3 P5: a transaction that raw SQL leaves open is rolled back, and what it set is put back."""
-        await maybe_await(self.pooled.execute("SET application_name = 'somebody else'"))
+        name, value = next(iter(self.backend.settings.items()))
+        change, ask = self.backend.setting(name, value), self.backend.show(name)
+        before = await maybe_await(self.pooled.fetchone(ask))
+        await maybe_await(self.pooled.execute(change))
         await maybe_await(self.pooled.execute("BEGIN"))
         await self.assert_whole()
         for _ in range(SIZE):
-            row = await maybe_await(self.pooled.fetchone("SELECT current_setting('application_name') AS name"))
-            self.assertNotEqual(row, {"name": "somebody else"})
+            self.assertEqual(await maybe_await(self.pooled.fetchone(ask)), before)
         with self.assertRaises(ProgrammingError):
             await maybe_await(self.pooled.execute("SELECT * FROM no_such_table"))
         await self.assert_whole()
@@ -124,8 +129,8 @@ class DriverPoolContract(DriverPoolTools):
         with self.assertRaises(ConnectionLost):
             async with self.transaction(self.pooled) as tx:
                 await self.insert("lost", tx)
-                row = await maybe_await(tx.fetchone("SELECT pg_backend_pid() AS pid"))
-                await maybe_await(self.db.execute(f"SELECT pg_terminate_backend({row['pid']}, 10000)"))
+                row = await maybe_await(tx.fetchone(self.sessions.session_sql))
+                self.assertTrue(self.sessions.end_session(self.look, row["number"]))
                 await self.insert("later", tx)
         await self.insert("kept")
         self.assertEqual(await self.stored(), ["kept"])
@@ -190,30 +195,29 @@ class DriverPoolTaskContract(DriverPoolTools):
     requires = ("supports_tasks",)
 
     async def test_cancelled(self) -> None:
-        """X7 P2: a cancelled operation or transaction gives its connection back, clean."""
+        """X7 P2: a cancelled operation or transaction gives its connection back, clean; else another one comes."""
+        if not self.sessions.interrupts_statements:
+            self.enterContext(mock.patch.object(awaiting, "GRACE", 0.1))
 
         async def operation() -> None:
-            await self.pooled.fetchone("SELECT pg_sleep(60)")
+            await self.pooled.fetchone(self.sessions.sleeping)
 
         async def block() -> None:
             async with self.pooled.transaction() as tx:
                 await self.insert("gone", tx)
-                await tx.fetchone("SELECT pg_sleep(60)")
+                await tx.fetchone(self.sessions.sleeping)
 
         for work in (operation, block) * 2:
             task = asyncio.get_running_loop().create_task(work())
-            while not await self.is_asleep():
+            while not self.sessions.sleeping_sessions(self.look):
                 await asyncio.sleep(0.01)
             task.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await task
+            for number in self.sessions.sleeping_sessions(self.look):  # nobody waits for it any more
+                self.sessions.end_session(self.look, number)
             await self.assert_whole()
         self.assertEqual(await self.stored(), [])
-
-    async def is_asleep(self) -> bool:
-        """Tell whether somebody's statement is the one that takes its time."""
-        sql = "SELECT 1 AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)' AND state = 'active'"
-        return await maybe_await(self.db.fetchone(sql)) is not None
 
     async def test_cancelled_while_it_waits(self) -> None:
         """X7 P2: who is cancelled while all connections are out takes none."""

@@ -282,7 +282,7 @@ class GetOrCreateContract(Outside):
                 self.assertEqual(sum(created for _, created in results), 1)
                 winner = next(obj for obj, created in results if created)
                 self.assertEqual([obj for obj, _ in results], [winner] * CALLERS)
-                self.assertEqual(self.rows(f"SELECT count(*) FROM {model.__name__}"), [(1,)])
+                self.assertEqual(self.rows(f"SELECT count(*) FROM {model.__name__.lower()}"), [(1,)])
 
     def _starting_line(self, parties: int) -> Callable[[], Awaitable[None]]:
         """Return what every caller awaits, so that all of them start at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -363,10 +364,11 @@ class HubFlagsContract(Schemas):
         hub = self.hub(auto_schema=True)
         seen = await self.trace()
         self.assertIsNone(await maybe_await(hub.register_many(model for model in (Post, User, Coin, Post))))
-        made = [sql.split('"')[1] for sql in seen if sql.startswith("CREATE TABLE")]
+        made = [re.split('["`]', sql)[1] for sql in seen if sql.startswith("CREATE TABLE")]
         self.assertEqual(sorted(made), ["coin", "post", "user"])
         self.assertLess(made.index("user"), made.index("post"))
-        self.assertEqual(seen.count("COMMIT"), 1)
+        if self.backend.supports_transactional_ddl:
+            self.assertEqual(seen.count("COMMIT"), 1)
         self.assertTrue(all(hub.is_registered(model) for model in (Post, User, Coin)))
         self.assertIsNone(await maybe_await(self.hub().register_many([Place, Admin], ensure=False)))
         self.assertTrue(hub.is_registered(Place) and hub.is_registered(Admin))

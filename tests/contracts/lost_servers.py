@@ -10,16 +10,17 @@ import itertools
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from unittest import mock
 
 import psycopg
+import pymysql  # type: ignore[import-untyped]  # it has no py.typed
 
 from mini_orm import ConnectionLost, OperationalError
 from mini_orm.core.database import awaiting
 from tests import servers
-from tests.backends import Handle, maybe_await, postgres
+from tests.backends import Backend, Handle, maybe_await, mysql, needs, postgres
 from tests.contracts.server_tools import ServerTools
 from tests.contracts.transactions import LIMIT
 
@@ -29,14 +30,15 @@ ENOUGH = 40
 
 
 class OwnServer:
-    """The server of these tests alone, which they kill and start, in place of the run's."""
+    """A server of these tests alone, which they kill and start, in place of the run's."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Callable[[], contextlib.AbstractContextManager[Any]]) -> None:
+        self._own = own
         self._stack = contextlib.ExitStack()
 
     @functools.cached_property
-    def server(self) -> servers.Postgres:
-        return self._stack.enter_context(servers.own_postgres())
+    def server(self) -> Any:
+        return self._stack.enter_context(self._own())
 
     def start(self) -> None:
         """Have it run."""
@@ -48,9 +50,16 @@ class OwnServer:
         self._stack.close()
         self.__dict__.pop("server", None)
 
-    @contextlib.contextmanager
-    def in_place(self) -> Iterator[servers.Postgres]:
+    def in_place(self) -> contextlib.AbstractContextManager[Any]:
         """Have backends use it."""
+        raise NotImplementedError
+
+
+class OwnPostgres(OwnServer):
+    """PostgreSQL. It makes and drops schemas by connections of their own, as any other ends with it."""
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[Any]:
         with (
             mock.patch.object(postgres, "_test_database", lambda: self.server.params),
             mock.patch.object(postgres, "_server_connection", lambda: self),
@@ -58,29 +67,58 @@ class OwnServer:
             yield self.server
 
     def execute(self, sql: str) -> None:
-        """Run a statement on a connection of its own."""
         with psycopg.connect(**self.server.params, autocommit=True) as conn:
             conn.execute(sql)
 
 
-own = OwnServer()
+class OwnMySQL(OwnServer):
+    """MariaDB. It makes and drops databases by connections of their own, as any other ends with it."""
+
+    Error = pymysql.Error
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[Any]:
+        with (
+            mock.patch.object(servers, "mysql", lambda: self.server.params),
+            mock.patch.object(mysql, "_server_connection", lambda: self),
+        ):
+            yield self.server
+
+    def execute(self, sql: str) -> Any:
+        conn = mysql._raw_connection()(**self.server.params)
+        with contextlib.closing(conn):
+            return conn.execute(sql)  # the answer is read
+
+
+#: By the names that `tests.servers` gives them.
+OWN: Mapping[str, OwnServer] = {
+    "postgres": OwnPostgres(servers.own_postgres),
+    "mysql": OwnMySQL(servers.own_mysql),
+}
 
 
 def tearDownModule() -> None:
-    """Stop the server; unittest looks for this in the module that the cases say they are of."""
-    own.close()
+    """Stop the servers; unittest looks for this in the module that the cases say they are of."""
+    for own in OWN.values():
+        own.close()
 
 
 class LostServerTools(ServerTools):
     """A server of one's own, and workers that write to it."""
 
+    backend_class: type[Backend]
+
+    @classmethod
+    def own(cls) -> OwnServer:
+        return OWN[str(cls.backend_class.server)]
+
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        own.start()  # here: the event loop would complain of the time that it takes
+        cls.own().start()  # here: the event loop would complain of the time that it takes
 
     async def asyncSetUp(self) -> None:
-        self.server = self.enterContext(own.in_place())
+        self.server = self.enterContext(self.own().in_place())
         await super().asyncSetUp()
         self.addCleanup(self.start)
         #: What became of each pair of rows: it got as far as its `body`, its `commit`, or was `kept`.
@@ -94,7 +132,7 @@ class LostServerTools(ServerTools):
     def start(self) -> None:
         """Have the server run, and a new connection to look from."""
         if self.server._process is None:
-            own.start()
+            self.own().start()
             self.look_anew()
 
     def look_anew(self) -> None:
@@ -207,20 +245,16 @@ class LostServerContract(LostServerTools):
 class LostSessionContract(LostServerTools):
     """P6 X1 X9: a server that ends single sessions."""
 
-    def end_one(self, condition: str) -> bool:
-        """Have the server end one session of which something is true; tell whether there was one."""
-        ended = self.look.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
-            f"AND backend_type = 'client backend' AND datname = current_database() AND {condition} LIMIT 1"
-        ).fetchone()
-        return ended is not None and bool(ended[0])
+    def end_one(self, numbers: Iterable[int]) -> bool:
+        """Have the server end one session out of several; tell whether there was one."""
+        return any(self.sessions.end_session(self.look, number) for number in itertools.islice(numbers, 1))
 
     async def test_under_load(self) -> None:
         """P6 X1: sessions that end in the middle of transactions: a ConnectionLost each, and the load goes on."""
 
         def is_noticed(known: int) -> bool:
             # One that had just committed is replaced without anybody's notice; then the next one ends.
-            self.end_one("state <> 'idle' AND xact_start IS NOT NULL")
+            self.end_one(self.in_progress())
             return len(self.errors) > known
 
         async with self.load():
@@ -241,11 +275,11 @@ class LostSessionContract(LostServerTools):
                         await self.add(tx, "gone")
                         async with self.transaction(tx) if inner else contextlib.nullcontext(tx) as innermost:
                             await self.add(innermost, "gone, too")
-                            self.assertTrue(self.end_one("state = 'idle in transaction'"))
+                            self.assertTrue(self.end_one(self.in_progress()))
                 with self.assertRaises(ZeroDivisionError):
                     async with self.transaction() as tx:
                         await self.add(tx, "gone")
-                        self.assertTrue(self.end_one("state = 'idle in transaction'"))
+                        self.assertTrue(self.end_one(self.in_progress()))
                         raise ZeroDivisionError
         self.assertEqual(self.balances(), {})
         await self.add(self.db, "served")
@@ -253,25 +287,24 @@ class LostSessionContract(LostServerTools):
 
     async def test_limits_of_the_server(self) -> None:
         """P6 X1 Errors: a session that the server ends for its own time limits is a ConnectionLost, too."""
-        for limit in ("idle_in_transaction_session_timeout", "transaction_timeout"):
-            if not self.value(f"SELECT count(*) FROM pg_settings WHERE name = '{limit}'"):
-                continue  # an older server
-            with self.subTest(limit), self.assertRaises(ConnectionLost):
+        for statement in self.sessions.limits(self.look):
+            with self.subTest(statement), self.assertRaises(ConnectionLost):
                 async with self.transaction() as tx:
                     await self.add(tx, "gone")
-                    await maybe_await(tx.execute(f"SET LOCAL {limit} = '20ms'"))
+                    await maybe_await(tx.execute(statement))
                     await self.until(lambda: not self.in_progress())
                     await self.add(tx, "late")
         self.assertEqual(self.balances(), {})
         await self.assert_whole()
 
-    async def held_commit(self, end: Callable[[], Any]) -> list[int]:
-        """Write a row in `run_in_transaction`, and end its session in COMMIT; return its calls."""
+    async def lost_commit(self, ready: Callable[[Any], Any], end: Callable[[], Any]) -> list[int]:
+        """Write a row in `run_in_transaction`; call `ready` before COMMIT, and `end` until it is lost; return calls."""
         calls: list[int] = []
 
         async def write(tx: Any) -> None:
             calls.append(1)
             await self.add(tx, "doubtful")
+            ready(tx)
 
         async def caller() -> None:
             with self.assertRaises(ConnectionLost):
@@ -283,41 +316,39 @@ class LostSessionContract(LostServerTools):
         return calls
 
     async def test_before_the_commit_is_done(self) -> None:
-        """X9 P6: lost while a deferred constraint is checked, by its session or with the server: nothing is kept."""
-        self.look.execute(
-            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$"
-        )
-        self.look.execute(
-            "CREATE CONSTRAINT TRIGGER waits AFTER INSERT ON account DEFERRABLE INITIALLY DEFERRED "
-            "FOR EACH ROW EXECUTE FUNCTION wait()"
-        )
+        """X9 P6: lost while a COMMIT waits, by its session or with the server: nothing is kept, nothing runs twice."""
+        self.sessions.prepare_to_hold_commits(self.look, "account")
         for kill in (False, True):
-            with self.subTest(kill=kill):
-                self.look.execute("SELECT pg_advisory_lock(1)")
+            with self.subTest(kill=kill), contextlib.ExitStack() as stack:
+                holder = stack.enter_context(contextlib.closing(self.backend.raw()))
+                held = self.sessions.hold_commits(holder)
 
                 def end(kill: bool = kill) -> bool:
-                    if kill and self.blocked():
+                    waiting = self.sessions.blocked_sessions(self.look)
+                    if kill and waiting:
                         self.server.kill()
-                        return True
-                    return not kill and self.end_one("wait_event_type = 'Lock'")
+                    return bool(waiting) and (kill or self.end_one(waiting))
 
-                self.assertEqual(len(await self.held_commit(end)), 1)
+                calls = await self.lost_commit(lambda _, held=held: held.__enter__(), end)  # type: ignore[misc]
+                self.assertEqual(len(calls), 1)
                 self.start()
                 self.assertEqual(self.balances(), {})
                 if not kill:
-                    self.look.execute("SELECT pg_advisory_unlock(1)")
-        self.look.execute("DROP TRIGGER waits ON account")
+                    held.__exit__(None, None, None)
         await self.add(self.db, "served")
         await self.assert_whole()
 
+    @needs("refuses_commits")
     async def test_after_the_commit_is_done(self) -> None:
         """X9 P6: lost when the row is committed and the answer is not sent: it is there, and nothing runs twice."""
         self.look.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")  # a COMMIT waits for its answer
         try:
             self.look.execute("SELECT pg_reload_conf()")
             await self.until(lambda: self.value("SHOW synchronous_standby_names") == "nobody")
-            calls = await self.held_commit(lambda: self.end_one("wait_event = 'SyncRep'"))
+            waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            calls = await self.lost_commit(
+                lambda _: None, lambda: self.end_one(number for (number,) in self.look.execute(waiting).fetchall())
+            )
         finally:
             self.look.execute("ALTER SYSTEM RESET synchronous_standby_names")
             self.look.execute("SELECT pg_reload_conf()")
@@ -331,7 +362,7 @@ class LostSessionContract(LostServerTools):
 class FrozenServerContract(LostServerTools):
     """X7: a server that does not answer any more."""
 
-    requires = ("supports_tasks",)
+    requires = ("supports_tasks", "interrupts_statements")
 
     async def test_cancelled(self) -> None:
         """X7 P2: who is cancelled waits for the grace period at most; the connection is given up, its place is free."""

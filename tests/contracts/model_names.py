@@ -46,7 +46,7 @@ class NamesContract(ModelMixin):
     async def test_hostile_names_everywhere(self) -> None:
         """M10: reserved words, spaces, quotes, percent, unicode: as table, key, column and index, in every verb."""
         for name in HOSTILE_NAMES[:: self.amount(1, 2)]:
-            if len(name.encode()) + len("n ") > self.backend.max_name:
+            if not self.backend.takes_name(f"n {name}"):
                 continue
             with self.subTest(name):
                 index = f"ix {name}"[:60]

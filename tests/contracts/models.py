@@ -388,7 +388,9 @@ class AnnotationsContract(ModelMixin):
 
         @dataclass
         class Typed:
-            value: int | bytes | None = field(metadata={"db_type": {"sqlite": "BLOB", "postgres": "BYTEA"}})
+            value: int | bytes | None = field(
+                metadata={"db_type": {"sqlite": "BLOB", "postgres": "BYTEA", "mysql": "BLOB"}}
+            )
             id: int | None = field(default=None, metadata=KEY)
 
         values = [5, b"\x00", None] if self.backend.stores_text else [b"\x05", b"\x00", None]

@@ -44,7 +44,8 @@ class PoolDatabaseContract(PoolTools):
         self.assertIsInstance(self.on(pool).dialect, own)
         dialect = own()
         self.assertIs(self.backend.database(pool, dialect).dialect, dialect)
-        for wrong in (mini_orm.MySQLDialect(), dialect.name, own):
+        other = mini_orm.PostgresDialect() if own is mini_orm.MySQLDialect else mini_orm.MySQLDialect()
+        for wrong in (other, dialect.name, own):
             with self.subTest(wrong=wrong), self.assertRaises(ConfigurationError):
                 await maybe_await(self.backend.database(pool, wrong).fetchone("SELECT 1"))
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from mini_orm import DirtyConnectionError, MiniOrmError, PoolConnector, PoolError
+from mini_orm import ConfigurationError, DirtyConnectionError, MiniOrmError, PoolConnector, PoolError
 from tests.backends import maybe_await
 from tests.contracts.pool_tools import PoolTools
 from tests.contracts.transactions import Account
@@ -194,6 +194,36 @@ class PoolGuardContract(PoolTools):
                     )
                     await self.assert_free()
             await self.assert_shut(pool)
+
+    async def test_a_new_one_is_clean(self) -> None:
+        """P3 X2: what `connect` left open is refused, as operations would join it, and never be committed."""
+        makers = self.pool()
+        for name in ("insert", "transaction", "acquire"):
+            with self.subTest(use=name):
+                conn = await self.acquire(makers)
+                await self.insert_raw(conn, "left")
+                pool = self.watched(PoolConnector(self.connect_to(conn), max_size=1))
+                db = self.backend.database(pool, type(self.db.dialect)())
+                with self.assertRaisesRegex(ConfigurationError, "open transaction"):
+                    if name == "insert":
+                        await maybe_await(self.repo(Account, db).insert(Account(owner="late")))
+                    elif name == "transaction":
+                        async with self.transaction(db):
+                            raise AssertionError("a transaction began")
+                    else:
+                        await self.acquire(pool)
+                await self.release(makers, conn)
+                self.assertEqual(pool.stats().in_use, 0)
+                self.assertEqual(self.owners(), [])
+                await self.assert_free()
+
+    def connect_to(self, conn: Any) -> Callable[[], Any]:
+        """Make a function that connects, and gives this connection."""
+
+        async def connect() -> Any:
+            return conn
+
+        return connect if self.backend.supports_awaited_pools else lambda: conn
 
     async def test_a_transaction_never_joins_what_was_left(self) -> None:
         """P3 X1: a block of mini_orm's own is a transaction, which really commits, and no savepoint of a stranger's."""

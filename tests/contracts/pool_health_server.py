@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import unittest
 from typing import Any
 from urllib.parse import quote
 
 import psycopg
+import pymysql  # type: ignore[import-untyped]  # it has no py.typed
 
 from mini_orm import ConnectionLost, DatabaseError, OperationalError
 from tests import servers
 from tests.backends import maybe_await
-from tests.contracts.transactions import Account
+from tests.contracts.transactions import LIMIT, Account, quiet_log
 from tests.contracts.urls import SECRET, UrlTools
 
 #: Callers at once, on a pool of half as many.
@@ -21,14 +24,24 @@ MANY = 8
 class ServerHealthContract(UrlTools):
     """P6: what the pool does when the server ends its connections."""
 
+    server_name = "postgres"
     server: Any
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        if servers.postgres() is None:  # it starts one of its own, but only where such tests are wanted
-            raise unittest.SkipTest(servers.reason("postgres"))
-        cls.server = cls.enterClassContext(servers.own_postgres())  # each test leaves it up
+        if servers.SERVERS[cls.server_name].from_environment() is None:
+            # It starts one of its own, but only where such tests are wanted.
+            raise unittest.SkipTest(servers.reason(cls.server_name))
+        cls.server = cls.enterClassContext(cls.own_server())  # each test leaves it up
+
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        self.enterContext(quiet_log())
+
+    @classmethod
+    def own_server(cls) -> contextlib.AbstractContextManager[Any]:
+        return servers.own_postgres()
 
     @property
     def packages(self) -> list[str]:
@@ -39,7 +52,9 @@ class ServerHealthContract(UrlTools):
         """Write the server's URL."""
         params = {**self.server.params, **changes}
         login = f"{params['user']}:{quote(params['password'], safe='')}"
-        return f"postgresql+{package}://{login}@{params['host']}:{params['port']}/{params['dbname']}"
+        database = params.get("dbname") or params["database"]
+        scheme = {"postgres": "postgresql"}.get(self.server_name, self.server_name)
+        return f"{scheme}+{package}://{login}@{params['host']}:{params['port']}/{database}"
 
     def end_sessions(self) -> int:
         """Have the server end all sessions but the one that asks, and wait for that; return how many they were."""
@@ -140,3 +155,30 @@ class ServerHealthContract(UrlTools):
             with self.subTest(package=package):
                 error = await self.refused(self.url(package, password=SECRET), DatabaseError)
                 self.assertIn("password", str(error))
+
+
+class MySQLHealthContract(ServerHealthContract):
+    """P6: the same of MariaDB or MySQL."""
+
+    server_name = "mysql"
+
+    @classmethod
+    def own_server(cls) -> contextlib.AbstractContextManager[Any]:
+        return servers.own_mysql()
+
+    @property
+    def packages(self) -> list[str]:
+        return ["asyncmy", "pymysql", "mysqlclient"] if self.is_async else ["pymysql", "mysqlclient"]
+
+    def end_sessions(self) -> int:
+        with pymysql.connect(**self.server.params) as conn, conn.cursor() as cursor:
+            others = "SELECT id FROM information_schema.processlist WHERE user = 'root' AND id <> CONNECTION_ID()"
+            cursor.execute(others)
+            numbers = [number for (number,) in cursor.fetchall()]
+            for number in numbers:
+                cursor.execute(f"KILL {number}")
+            deadline = time.monotonic() + LIMIT
+            while cursor.execute(others) and time.monotonic() < deadline:
+                time.sleep(0.001)
+            self.assertEqual(cursor.fetchall(), ())
+        return len(numbers)

@@ -271,6 +271,17 @@ class ConditionContract(QueryHelpers):
                     expected = [i for i, text in enumerate(texts, start=1) if holds(text, needle)]
                     self.assertEqual(await self.ids(repo, getattr(C, name)("name", needle)), expected)
 
+    async def test_prefixes_before_any_character(self) -> None:
+        """Q7: startswith finds what goes on with any character, also by an index."""
+        ends = ["", "\x01", "\ud7ff", "\ue000", "\uffff", "\U00010000", "😀", "\U0010ffff", "\U0010ffff\U0010ffff"]
+        texts = [begin + end for begin in ("a", "a\ud7ff", "\U0010ffff", "b") for end in ends]
+        repo = await self.table(Thing, things(name=[*dict.fromkeys(texts)]))
+        for prefix in ("", *dict.fromkeys(texts)):
+            with self.subTest(ascii(prefix)):
+                found = await maybe_await(repo.list(where=C.startswith("name", prefix)))
+                expected = {text for text in texts if text.startswith(prefix)}
+                self.assertEqual({thing.name for thing in found}, expected)
+
     async def test_ilike_ignores_case(self) -> None:
         """Q8: ilike ignores case for all of Unicode; `_` is one character, `%` any number, nothing else is special."""
         repo = await self.table(Thing, things(name=CASED_TEXTS.split("|")))

@@ -93,7 +93,7 @@ class OrderAndPageContract(QueryHelpers):
         repo = await self.table(
             Thing,
             things(
-                price=[Decimal("10"), Decimal("9"), Decimal("-1.5"), Decimal("9.0000000000000000001")],
+                price=[Decimal("10"), Decimal("9"), Decimal("-1.5"), Decimal("9.0000000001")],
                 at=[dt.datetime(2024, 1, 1), dt.datetime(2023, 1, 1), dt.datetime(2, 1, 1), dt.datetime(2023, 1, 1, 1)],
                 seen=[
                     dt.datetime(2024, 1, 1, hour, tzinfo=tz) for hour, tz in ((9, zone), (0, UTC), (1, UTC), (9, UTC))

@@ -649,7 +649,7 @@ class CreateTransactionsContract(Relations):
         seen = await self.trace()
         await self.created(post, **relations)
         written = [
-            sql.split('"')[1] if sql.startswith("INSERT") else sql
+            re.split('["`]', sql)[1] if sql.startswith("INSERT") else sql
             for sql in seen
             if not sql.startswith(("SELECT", "WITH", "PRAGMA"))
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -464,6 +465,11 @@ class LoadContract(Blog):
         self.assertEqual([one.obj.id for one in found], [5, 4])
 
 
+def plain(sql: str) -> str:
+    """Return a statement without the quotes of its names."""
+    return re.sub('["`]', "", sql)
+
+
 class QueriesOfLoadingContract(Blog):
     """What `include` and the other arguments ask for, and how many statements that takes."""
 
@@ -485,9 +491,9 @@ class QueriesOfLoadingContract(Blog):
                 )
         # By an index, where there is one; in the order of the keys for each in any case.
         posts = (await self.selects(lambda: self.authors.list_related(include="posts")))[-1]
-        self.assertTrue(posts.endswith('ORDER BY "post"."author_id", "post"."id"'), posts)
+        self.assertTrue(plain(posts).endswith("ORDER BY post.author_id, post.id"), posts)
         comments = (await self.selects(lambda: self.posts.list_related(include="comments")))[-1]
-        self.assertTrue(comments.endswith('ORDER BY "comment"."id"'), comments)
+        self.assertTrue(plain(comments).endswith("ORDER BY comment.id"), comments)
         every = [*expected, "posts", "posts.tags"]
         self.assertEqual(len(await self.selects(lambda: self.authors.list_related(include=every))), 8)
 
@@ -679,6 +685,7 @@ class SchemasOfRelationsContract(Schemas):
                         [sql for sql in again if "sqlite_master" in sql or "pg_class" in sql or "CREATE" in sql], []
                     )
 
+    @needs("supports_transactional_ddl")
     async def test_a_repository_that_has_seen_its_own_table(self) -> None:
         """S5: another relation is another model to look after, also later, in a transaction and on `tx`."""
         authors = self.auto(Author)

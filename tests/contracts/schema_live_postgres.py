@@ -13,45 +13,9 @@ import mini_orm
 from mini_orm import C, IndexSpec
 from tests.backends import maybe_await
 from tests.contracts.crud import pk
-from tests.contracts.schema_live import Live, column, thing
+from tests.contracts.schema_live import InItsOwnWords, column, thing
 
 PLAIN_KEY = ("id", int, pk())
-#: Annotation and metadata -> types.
-Types = list[tuple[Any, dict[str, Any], list[str]]]
-
-
-class InItsOwnWords(Live):
-    """Ways to make tables of the database's own types."""
-
-    requires = ("has_schemas",)
-    backend: Any
-
-    def run_as_it_is(self, *statements: str) -> None:
-        """Run statements that are in the database's own words already."""
-        with contextlib.closing(self.backend.raw()) as conn:
-            for sql in statements:
-                conn.execute(sql)
-
-    def remake(self, columns: str, *before: str) -> None:
-        """Make `thing` anew with these columns, after what they need."""
-        self.run_as_it_is("DROP TABLE IF EXISTS thing", *before, f"CREATE TABLE thing ({columns})")
-
-    def with_types(self, types: Types, *before: str) -> Any:
-        """Make `thing` with a column of each type; return the model that has the annotations."""
-        columns = [f"id {self.backend.auto_key}"]
-        found: dict[str, Any] = {}
-        for place, (annotation, metadata, type_) in enumerate(
-            (annotation, metadata, type_) for annotation, metadata, some in types for type_ in some
-        ):
-            columns.append(f"c{place} {type_} NOT NULL")
-            found[f"c{place}"] = column(annotation, ..., **metadata)
-        self.remake(", ".join(columns), *before)
-        return thing(**found)
-
-    async def assert_each_differs(self, model: Any) -> None:
-        """Every column but the key is a conflict, and a new table would end them all."""
-        names = [name for name in model.__dataclass_fields__ if name != "id"]
-        self.assertEqual(await self.conflicts(model), [("column", name) for name in names])
 
 
 class OwnTypesContract(InItsOwnWords):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import itertools
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 from mini_orm import PoolConnector
-from tests.backends import maybe_await, needs
+from mini_orm.core.database import awaiting
+from tests.backends import needs
 from tests.contracts.server_tools import ServerTools
 from tests.contracts.transactions import LIMIT, Account
 
@@ -134,7 +137,8 @@ class CancellationTools(ServerTools):
         found = self.rows()
         self.assertIn(found, (0, rows))
         if found:
-            self.look.execute("DELETE FROM book; DELETE FROM shelf; DELETE FROM account")
+            for table in ("book", "shelf", "account"):
+                self.look.execute(f"DELETE FROM {table}")
 
     async def finished(self, task: asyncio.Task[Any]) -> None:
         done, _ = await asyncio.wait({task}, timeout=LIMIT)
@@ -183,6 +187,7 @@ class CancelledCallsContract(CancellationTools):
         """X7: more cancellations, while what was begun is being undone, change nothing of that."""
         await self.at_every_await(storm=8)
 
+    @needs("interrupts_statements")
     async def test_while_the_server_works(self) -> None:
         """X7: a statement that waits in the server for a lock ends there, too, and what came before is undone."""
         self.look.execute("INSERT INTO account (owner, balance) VALUES ('held', 0)")
@@ -222,17 +227,11 @@ class CancelledCallsContract(CancellationTools):
                 await self.assert_whole()
         self.assertEqual(self.pool.stats().lost, 0)
 
+    @needs("interrupts_statements")
     async def test_in_commit(self) -> None:
         """X7 X1: a COMMIT that takes long is cancelled in the server, and nothing of it is kept."""
-        self.look.execute(
-            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN PERFORM pg_advisory_xact_lock(2); RETURN NULL; END $$"
-        )
-        self.look.execute(
-            "CREATE CONSTRAINT TRIGGER waits AFTER INSERT ON account DEFERRABLE INITIALLY DEFERRED "
-            "FOR EACH ROW EXECUTE FUNCTION wait()"
-        )
-        self.look.execute("SELECT pg_advisory_lock(2)")
+        self.sessions.prepare_to_hold_commits(self.look, "account")
+        self.enterContext(self.sessions.hold_commits(self.look))
         for storm in (0, 3):
             for name, (work, _) in self.works().items():
                 if name == "create":
@@ -276,8 +275,8 @@ class CancelledCallsContract(CancellationTools):
 
         async def use() -> None:
             async with self.pool.connection() as conn:
-                await maybe_await(conn.execute("BEGIN"))
-                await maybe_await(conn.execute("INSERT INTO account (owner, balance) VALUES ('gone', 0)"))
+                await self.backend.send(conn, "BEGIN")
+                await self.backend.send(conn, "INSERT INTO account (owner, balance) VALUES ('gone', 0)")
 
         for at in itertools.count():
             with self.subTest(at=at):
@@ -290,6 +289,112 @@ class CancelledCallsContract(CancellationTools):
                 await self.assert_whole()
             if not cancelled.is_reached:
                 break
+
+
+class AwaitedStatementsContract(CancellationTools):
+    """X7 where nobody can end a statement that the server runs: it is waited for, for the grace period at most."""
+
+    requires = ("supports_tasks", "waits_for_statements")
+
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        self.look.execute("INSERT INTO account (owner, balance) VALUES ('held', 0)")
+        #: Holds what the statements of others wait for.
+        self.holder = self.enterContext(contextlib.closing(self.backend.raw()))
+
+    def hold(self) -> None:
+        self.holder.execute("BEGIN")
+        self.holder.execute("UPDATE account SET balance = 2 WHERE owner = 'held'")
+
+    def works_that_wait(self) -> dict[str, Work]:
+        """Return what waits for the row that is held."""
+
+        async def body(tx: Any) -> None:
+            await self.add(tx, "gone")
+            await self.set_balance(tx, "held", 1)
+
+        async def block() -> None:
+            async with self.transaction() as tx:
+                await body(tx)
+
+        async def inner() -> None:
+            async with self.transaction() as tx, self.transaction(tx) as inner:
+                await body(inner)
+
+        return {
+            "transaction": block,
+            "savepoint": inner,
+            "run_in_transaction": lambda: self.db.run_in_transaction(body),
+        }
+
+    async def test_until_it_is_done(self) -> None:
+        """X7: a statement that waits for a lock is waited for; then what came before it is undone."""
+        for name, work in self.works_that_wait().items():
+            for storm in (0, 3):
+                with self.subTest(name, storm=storm):
+                    self.hold()
+                    task = self.start(work)
+                    await self.until(lambda: self.blocked() == 1)
+                    for _ in range(1 + storm):
+                        task.cancel()
+                        await asyncio.sleep(0)
+                    self.assertFalse(task.done(), "the statement was not waited for")
+                    self.holder.execute("COMMIT")
+                    await self.finished(task)
+                    self.assertTrue(task.cancelled())
+                    self.assertEqual(self.balances(), {"held": 2})
+        await self.assert_whole()
+        self.assertEqual(self.pool.stats().lost, 0)
+
+    async def test_in_commit(self) -> None:
+        """X7 X1: a COMMIT that takes long is waited for, too: all of it is kept, and the caller still cancelled."""
+        self.look.execute("DELETE FROM account")
+        held: list[contextlib.AbstractContextManager[None]] = []
+
+        def hold(sql: str) -> None:
+            if sql == "COMMIT":
+                held.append(self.sessions.hold_commits(self.holder))
+                held[0].__enter__()
+
+        await self.shut(self.pool)
+        self.pool: PoolConnector = self.backend.traced_pool(hold, max_size=2)
+        self.addAsyncCleanup(self.shut, self.pool)
+        self.db = self.backend.database(self.pool, self.db.dialect)
+        self.hub_of_all = self.hub()
+        seen = []
+        for name, (work, rows) in self.works().items():
+            with self.subTest(name):
+                task = self.start(work)
+                await self.until(lambda task=task: task.done() or self.blocked() == 1)  # type: ignore[misc]
+                if held:  # else its one statement commits by itself
+                    task.cancel()
+                    await asyncio.sleep(0)
+                    held.pop().__exit__(None, None, None)
+                    await self.finished(task)
+                    self.assertTrue(task.cancelled())
+                    seen.append(name)
+                self.assertEqual(self.rows(), rows)
+                await self.check(rows)
+        self.assertIn("transaction", seen)
+        self.assertEqual(self.pool.stats().lost, 0)
+
+    async def test_for_the_grace_period_at_most(self) -> None:
+        """X7 P2: then its connection is given up, its place is free, and nothing of it is kept."""
+        self.enterContext(mock.patch.object(awaiting, "GRACE", 0.1))
+        for number, (name, work) in enumerate(self.works_that_wait().items(), 1):
+            with self.subTest(name):
+                self.hold()
+                task = self.start(work)
+                await self.until(lambda: self.blocked() == 1)
+                task.cancel()
+                await self.finished(task)
+                self.assertTrue(task.cancelled())
+                self.assertEqual(self.pool.stats().in_use, 0)
+                await self.add(self.db, f"served {number}")
+                self.holder.execute("ROLLBACK")
+                await self.until(lambda: not self.in_progress())
+                self.assertEqual(self.balances(), {"held": 0, **{f"served {one + 1}": 0 for one in range(number)}})
+        await self.assert_whole()
 
 
 class CancelledStatementsContract(CancellationTools):

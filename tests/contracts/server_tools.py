@@ -10,6 +10,7 @@ from typing import Any
 
 from mini_orm import C, PoolConnector, PoolTimeout
 from tests.backends import maybe_await
+from tests.backends.sessions import Sessions
 from tests.contracts.transactions import LIMIT, Account, Tools, quiet_log
 
 #: Places of a pool.
@@ -88,21 +89,26 @@ class ServerTools(Tools):
             while not condition():
                 await asyncio.sleep(0.001)
 
+    @property
+    def sessions(self) -> Sessions:
+        """The server's sessions, and what it takes to make them wait."""
+        backend: Any = self.backend
+        return backend  # type: ignore[no-any-return]  # those of servers are both
+
     def blocked(self) -> int:
         """Return how many sessions of this test's database wait for a lock."""
-        return int(
-            self.value(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-        )
+        return len(self.sessions.blocked_sessions(self.look))
 
-    def in_progress(self) -> list[tuple[str, str]]:
-        """Return state and statement of the sessions, other than the one that asks, that have a transaction open."""
-        found: list[tuple[str, str]] = self.look.execute(
-            "SELECT state, query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-            "AND backend_type = 'client backend' AND state <> 'idle'"
-        ).fetchall()
-        return found
+    def in_progress(self) -> list[int]:
+        """Return the sessions, other than the one that asks, that have a transaction open."""
+        return self.sessions.open_sessions(self.look)
+
+    async def new_pool(self, **options: Any) -> None:
+        """Have a pool, and connections that were opened just now."""
+        await self.shut(self.pool)
+        self.pool = self.backend.pool(**{"max_size": SIZE, **options})
+        self.addAsyncCleanup(self.shut, self.pool)
+        self.db = self.backend.database(self.pool)
 
     async def assert_whole(self, pool: PoolConnector | None = None) -> None:
         """Check that all places can be had at once, and are clean, and that no session is in a transaction."""

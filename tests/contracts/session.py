@@ -829,6 +829,7 @@ class SessionSchemaContract(Schemas):
     inside = SessionTools.inside
     enter = SessionTools.enter
 
+    @needs("supports_transactional_ddl")
     async def test_before_begin(self) -> None:
         """S5: they stay when the transaction is rolled back; others are made in it, and go with it."""
         await maybe_await(self.hub().register_many([Book]))
@@ -881,6 +882,7 @@ class SessionSchemaContract(Schemas):
             sent = await self.sent(lambda: self.nothing(session.begin()))
             self.assertEqual([sql.split()[0] for sql in sent], ["SAVEPOINT", "RELEASE"])
 
+    @needs("supports_transactional_ddl")
     async def test_what_a_rollback_took_away(self) -> None:
         """S5 S6: a model that was registered in a transaction that failed is ensured before the next one."""
         session = self.session(auto_schema=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from mini_orm import AsyncDatabase, ConfigurationError, Database, OperationalError, TransactionError
 from mini_orm.errors import QueryError
-from tests.backends import maybe_await
+from tests.backends import maybe_await, needs
 
 KEY = {"pk": True, "auto": True}
 LIMIT = 20.0
@@ -99,6 +99,7 @@ class SharingContract:
         self.assertEqual([note.text for note in await maybe_await(repo.list())], ["between"])
         self.assertFalse(self.backend.in_transaction(self.db.conn))
 
+    @needs("triggers_skip_rows")
     async def test_a_row_that_a_trigger_ignores(self: Any) -> None:
         """R1: an INSERT that the database takes and does not do is an error, not an object with another's key."""
         repo = await self.table(Note, [Note("first")])

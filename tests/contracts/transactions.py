@@ -418,6 +418,7 @@ class TransactionContract(Tools):
             await maybe_await(self.repo(Account, tx).insert(Account(owner="after")))
         self.assertEqual(self.owners(), ["after"])
 
+    @needs("supports_deferred_keys")
     async def test_commit_that_is_refused(self) -> None:
         """X1 R6: a COMMIT that fails (a deferred foreign key) raises, and everything is rolled back."""
         await self.table(Account)
@@ -454,8 +455,8 @@ class LostTransactionContract(Tools):
     """X1: a transaction that ended by itself is lost, whoever ended it, and says so until its block is over."""
 
     async def test_raw_end(self) -> None:
-        """X1: after a raw COMMIT, END or ROLLBACK every later use raises, so does the exit; nothing more is kept."""
-        for sql, kept in (("COMMIT", ["early"]), ("END TRANSACTION", ["early"]), ("ROLLBACK", [])):
+        """X1: after a raw COMMIT, in any words, or ROLLBACK every use raises, and the exit; nothing more is kept."""
+        for sql, kept in (("COMMIT", ["early"]), (self.backend.other_commit, ["early"]), ("ROLLBACK", [])):
             with self.subTest(sql=sql):
                 await self.create_tables(Account, if_not_exists=True)
                 with self.assertRaises(TransactionError):
@@ -466,6 +467,22 @@ class LostTransactionContract(Tools):
                 await self.assert_clean()
                 self.assertEqual(self.owners(), kept)
                 await maybe_await(self.db.execute("DELETE FROM account"))
+
+    async def test_raw_sql_that_begins_anew(self) -> None:
+        """X1: an end that a new transaction would hide is refused, and the block goes on: all of it, or nothing."""
+        await self.table(Account)
+        for sql in ("COMMIT AND CHAIN", " rollback\nwork and  chain", *self.backend.reopening):
+            with self.subTest(sql=sql), contextlib.suppress(Odd):
+                async with self.transaction() as tx:
+                    await maybe_await(self.repo(Account, tx).insert(Account(owner="early")))
+                    for run in (tx.execute, tx.fetchone, tx.fetchall):
+                        with self.assertRaises(TransactionError):
+                            await maybe_await(run(sql))
+                    await maybe_await(self.repo(Account, tx).insert(Account(owner="late")))
+                    self.assertEqual(await maybe_await(self.repo(Account, tx).count()), 2)
+                    raise Odd
+            self.assertEqual(self.owners(), [])
+        await self.assert_clean()
 
     async def test_through_db(self) -> None:
         """X1 X4: through `db`, in the task that opened it, the lost transaction is as lost as through `tx`."""

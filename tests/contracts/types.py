@@ -219,7 +219,9 @@ class TypesContract(ModelMixin):
 
     async def test_floats(self) -> None:
         """T3 T0: double precision, infinities, and an int that is a float."""
-        values = [0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, math.inf, -math.inf, 3, 1e23, 2**53]
+        values = [0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, 3, 1e23, 2**53]
+        if self.backend.keeps_infinity:
+            values += [math.inf, -math.inf]
         repo = await self.table(Everything, [Everything(a_float=value) for value in values])
         rows = await maybe_await(repo.list(order_by="id"))
         self.assertEqual([row.a_float for row in rows], [float(value) for value in values])
@@ -326,7 +328,9 @@ class TypesContract(ModelMixin):
         value = uuid.UUID("{6BA7B810-9DAD-11D1-80B4-00C04FD430C8}")
         repo = await self.table(Everything, [Everything(a_uuid=value), Everything(a_uuid=uuid.UUID(int=0))])
         self.assertEqual(await maybe_await(repo.count(C.eq("a_uuid", uuid.UUID(value.hex)))), 1)
-        raw = await maybe_await(self.db.fetchone("SELECT CAST(a_uuid AS TEXT) AS u FROM everything WHERE id = 1"))
+        raw = await maybe_await(
+            self.db.fetchone(f"SELECT CAST(a_uuid AS {self.backend.text_type}) AS u FROM everything WHERE id = 1")
+        )
         self.assertEqual(raw["u"], "6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
     async def test_bytes(self) -> None:

@@ -36,6 +36,8 @@ class DecimalContract(ModelMixin):
     async def test_exact(self) -> None:
         """T4: every digit is kept, also more than the default context's 28, and very small and large ones."""
         texts = ["0", "-0", "0.1", "-0.10", "1E+3", "1E-30", "9" * 60, "0." + "0" * 40 + "1", str(LONG), "100", "1e20"]
+        texts += ["9" * 28 + "." + "9" * 10, "-" + "9" * 28, "-0.0000000001"]
+        texts = [text for text in texts if self.backend.takes_decimal(D(text))]
         repo = await self.prices(*texts)
         rows = await maybe_await(repo.list(order_by="id"))
         self.assertEqual([row.amount for row in rows], [D(text) for text in texts])
@@ -63,6 +65,7 @@ class DecimalContract(ModelMixin):
     async def test_order(self) -> None:
         """T4: the order is that of the numbers, in both directions, with NULLs where they were asked for."""
         texts = ["10", "9", "1.50", "-2", "-10", "1E+2", "0.5", "-0.5", "0", str(LONG), "-1E-20", "99.9"]
+        texts = [text for text in texts if self.backend.takes_decimal(D(text))]
         repo = await self.prices(*texts)
         amounts = sorted(D(text) for text in texts)
         rows = await maybe_await(repo.list(order_by="amount"))
@@ -72,7 +75,9 @@ class DecimalContract(ModelMixin):
         await maybe_await(repo.update_where({"cents": D("9.5")}, where=C.gt("amount", 50)))
         await maybe_await(repo.update_where({"cents": D("10")}, where=C.lt("amount", -1)))
         rows = await maybe_await(repo.list(order_by=[OrderBy("cents", True, "last"), "amount"]))
-        self.assertEqual([row.cents for row in rows], [D(10)] * 2 + [D("9.5")] * 3 + [None] * 7)
+        above = sum(amount > 50 for amount in amounts)
+        rest = [None] * (len(amounts) - 2 - above)
+        self.assertEqual([row.cents for row in rows], [D(10)] * 2 + [D("9.5")] * above + rest)
 
     async def test_comparisons(self) -> None:
         """T4: `= <> < <= > >=` and `between` are by value, for every pair."""
@@ -157,7 +162,10 @@ class DecimalContract(ModelMixin):
             ("9007199254740993", F("amount") + 1, "9007199254740994"),
             ("-0.5", F("amount") - F("amount"), "0"),
             ("2", (F("amount") + 1) * (F("amount") - D("0.5")), "4.5"),
+            ("1" + "0" * 27, F("amount") + D("1E-10"), "1" + "0" * 27 + ".0000000001"),
         ):
+            if not (self.backend.takes_decimal(D(start)) and self.backend.takes_decimal(D(expected))):
+                continue
             with self.subTest(expected):
                 await maybe_await(self.db.execute("DROP TABLE IF EXISTS price"))
                 repo = await self.prices(start)

@@ -260,13 +260,13 @@ class SqliteUrlContract(UrlTools):
                 self.assertIn("AsyncDatabase", str(await self.refused(url)))
 
     async def test_unknown_names(self) -> None:
-        """X10: unknown schemes and packages name what is known, and the nearest; what comes later says so."""
+        """X10: unknown schemes and packages name what is known, and the nearest."""
         for url, hint in (
             (f"postgre://me:{quote(SECRET)}@localhost/x", "postgres"),
             (f"oracle://me:{quote(SECRET)}@localhost/x", "sqlite://"),
             (f"postgresql+psycop://me:{quote(SECRET)}@localhost/x", "psycopg"),
-            (f"mysql://me:{quote(SECRET)}@localhost/x", "later"),
-            (f"mariadb+asyncmy://me:{quote(SECRET)}@localhost/x", "later"),
+            (f"mysqle://me:{quote(SECRET)}@localhost/x", "mysql"),
+            (f"mariadb+asyncm://me:{quote(SECRET)}@localhost/x", "asyncmy"),
         ):
             with self.subTest(url=url):
                 self.assertIn(hint, str(await self.refused(url)))

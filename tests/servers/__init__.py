@@ -2,8 +2,9 @@
 
     python -m tests.servers -- COMMAND…
 
-runs a command with all of them, as ./scripts/test.sh does (see `provide`). A test asks for `postgres()`, and skips with
-`reason("postgres")` where there is none. A test that kills its server has one of its own, from `own_postgres()`.
+runs a command with all of them, as ./scripts/test.sh does (see `provide`). A test asks for `postgres()` or `mysql()`,
+and skips with `reason("postgres")` where there is none. A test that kills its server has one of its own, from
+`own_postgres()` or `own_mysql()`.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ import unittest
 from collections.abc import Iterator
 from typing import Any
 
+from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import Postgres
-from tests.servers.provide import REQUIRE, SERVERS, private, provide, required
+from tests.servers.provide import REQUIRE, SERVERS, AnyServer, private, provide, required
 from tests.servers.server import Server, Unavailable
 
 __all__ = [
     "REQUIRE",
     "SERVERS",
+    "MariaDB",
     "Postgres",
     "Server",
     "Unavailable",
+    "mysql",
+    "own_mysql",
     "own_postgres",
     "postgres",
     "provide",
@@ -36,18 +41,32 @@ def postgres() -> dict[str, Any] | None:
     return Postgres.from_environment()
 
 
-@contextlib.contextmanager
-def own_postgres() -> Iterator[Postgres]:
+def mysql() -> dict[str, Any] | None:
+    """Return host, port, user, password and database of this run's MariaDB or MySQL, `None` if there is none."""
+    return MariaDB.from_environment()
+
+
+def own_postgres() -> contextlib.AbstractContextManager[Postgres]:
     """Start a private PostgreSQL for one test or class (`self.enterContext`), which may `kill()` and `start()` it.
 
     Raises:
         unittest.SkipTest: it can't be had, and is not required.
     """
+    return _own(Postgres)
+
+
+def own_mysql() -> contextlib.AbstractContextManager[MariaDB]:
+    """Start a private MariaDB, as `own_postgres` does PostgreSQL."""
+    return _own(MariaDB)
+
+
+@contextlib.contextmanager
+def _own(kind: type[AnyServer]) -> Iterator[AnyServer]:
     with contextlib.ExitStack() as stack:
         try:
-            server = stack.enter_context(private(Postgres))
+            server = stack.enter_context(private(kind))
         except Unavailable as exc:
-            if Postgres.name in required():
+            if kind.name in required():
                 raise
             raise unittest.SkipTest(str(exc)) from exc
         yield server

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.server import Server, Unavailable
+from tests.servers.server import Server, Unavailable, environ_without, give, plain_user
 
 #: For data that is thrown away: nothing waits for a disk. Yet a commit is written out, so that a server which is killed
 #: (and not its machine) has kept it. No socket but the one on 127.0.0.1.
@@ -44,7 +44,7 @@ class Postgres(Server):
     def prepare(self) -> None:
         template = _template()
         shutil.copytree(template.data, self._data)
-        _give(self.directory, self.user())
+        give(self.directory, self.user())
         self.params["password"] = template.password
 
     def command(self) -> list[str]:
@@ -67,10 +67,10 @@ class Postgres(Server):
         return len(lines) > 7 and lines[7].strip() == "ready"  # what pg_ctl looks for, too
 
     def user(self) -> tuple[int, int]:
-        return _user()
+        return plain_user()
 
     def environ(self) -> dict[str, str]:
-        return _environ()
+        return environ_without("PG")
 
     @property
     def _data(self) -> Path:
@@ -101,12 +101,12 @@ def _template() -> Template:
     directory = Path(tempfile.mkdtemp(prefix="mini_orm_test_postgres_"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     programs = wheel / "pginstall" / "bin"
-    user = _user()
+    user = plain_user()
     if user[0] != os.getuid():
         programs = _copied(wheel, directory)
     password = secrets.token_urlsafe()
     (directory / "password").write_text(password, encoding="utf-8")
-    _give(directory, user)
+    give(directory, user)
     _initdb(programs, directory, user)
     return Template(programs, directory / "data", password)
 
@@ -124,7 +124,7 @@ def _initdb(programs: Path, directory: Path, user: tuple[int, int]) -> None:
             group=user[1],
             extra_groups=[] if os.getuid() == 0 else None,
             cwd=directory,
-            env=_environ(),
+            env=environ_without("PG"),
             capture_output=True,
             text=True,
         )
@@ -155,26 +155,3 @@ def _copied(wheel: Path, directory: Path) -> Path:
     if libraries.exists():
         shutil.copytree(libraries, directory / libraries.name, symlinks=True)
     return directory / wheel.name / "pginstall" / "bin"
-
-
-def _user() -> tuple[int, int]:
-    """Return who runs the server: PostgreSQL refuses to be root."""
-    if os.getuid() != 0:
-        return os.getuid(), os.getgid()
-    import pwd  # POSIX has it
-
-    entry = pwd.getpwnam("nobody")
-    return entry.pw_uid, entry.pw_gid
-
-
-def _give(directory: Path, user: tuple[int, int]) -> None:
-    """Make the user the owner of the directory and of all in it."""
-    if user[0] == os.getuid():
-        return
-    for path in (directory, *directory.rglob("*")):
-        os.chown(path, *user, follow_symlinks=False)
-
-
-def _environ() -> dict[str, str]:
-    """Return the environment without what would change a server or a client, and with messages in English."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}

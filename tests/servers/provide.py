@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from tests.servers import compose
+from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import Postgres
 from tests.servers.server import Server, Unavailable
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 #: Every server that the tests know.
-SERVERS: dict[str, type[Server]] = {server.name: server for server in (Postgres,)}
+SERVERS: dict[str, type[Server]] = {server.name: server for server in (Postgres, MariaDB)}
 #: Names the servers, with commas between, without which a run of the tests fails.
 REQUIRE = "MINI_ORM_TEST_REQUIRE"
 

@@ -154,6 +154,29 @@ class Server:
             self._process = None
 
 
+def plain_user() -> tuple[int, int]:
+    """Return the ids of the user and group for a server that is not to be root."""
+    if os.getuid() != 0:
+        return os.getuid(), os.getgid()
+    import pwd  # POSIX has it
+
+    entry = pwd.getpwnam("nobody")
+    return entry.pw_uid, entry.pw_gid
+
+
+def give(directory: Path, user: tuple[int, int]) -> None:
+    """Make the user the owner of the directory and of all in it."""
+    if user[0] == os.getuid():
+        return
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, *user, follow_symlinks=False)
+
+
+def environ_without(*prefixes: str) -> dict[str, str]:
+    """Return the environment without what would change a server or a client, and with messages in English."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(prefixes)} | {"LC_ALL": "C"}
+
+
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on."""
     with socket.socket() as listener:

@@ -6,6 +6,7 @@ Rules of this file:
 - A statement is sent in the caller's own task, where the driver bears that, and nothing is sent that is not needed.
 - A cancellation arrives at the driver's await, and the driver cancels its statement. It goes on only when the driver
   is done with that (`quiesce`): so whoever undoes something next finds a connection whose state can be told.
+- A driver that does not bear a cancellation hears of none; its statement is awaited to its end.
 - What undoes something runs in a task of its own, whose end is awaited whatever else is cancelled meanwhile; the
   cancellation is raised after it. Who is not done within the grace period makes the connection broken.
 - A connection belongs to the event loop that it was first used in; TaskRunner holds that.
@@ -14,8 +15,8 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import Any, Generic, TypeVar
 
 from ..._typing import Params, RawParams, Row
 from ...errors import ConnectionLost, OperationalError, QueryTypeError, TransactionError
@@ -55,14 +56,19 @@ class AwaitingExecutor(Executor):
         try:
             if not self._ready:
                 self.driver.check(self.conn)
+                await self._sent(self.driver.prepare_awaited(self.conn), None)
                 self._ready = True
+            await self._refresh(begins=not self.blocks)
             if self.blocks:
                 await self._heal_awaited()
             mode = self.driver.mode(self.conn)
             if mode is not None and not self.in_transaction:
                 if self._mode is None:
                     self._mode = mode
-                await self.driver.put_mode(self.conn, None)
+                await self._sent(self.driver.put_mode(self.conn, None), None)
+            if self._asks_features:
+                features = self.driver.fetch_one(self.conn, self.dialect.features_sql, ())
+                self.registry.features = await self._sent(features, None)
         except self._errors as exc:
             raise self.error(exc, None) from exc
 
@@ -71,7 +77,7 @@ class AwaitingExecutor(Executor):
             return
         try:
             if not self.in_transaction:  # else it is put back after the transaction
-                await self.driver.put_mode(self.conn, self._mode)
+                await self._finished(self.driver.put_mode, self.conn, self._mode)
                 self._mode = None
         except ConnectionLost:
             self._mode = None
@@ -89,6 +95,10 @@ class AwaitingExecutor(Executor):
 
     async def quiesce_awaited(self) -> None:
         await self._quiesce()
+
+    async def is_left_open(self) -> bool:
+        await self._refresh(begins=True)
+        return self.in_transaction
 
     async def undo_awaited(self) -> None:
         if self.in_transaction:
@@ -115,15 +125,24 @@ class AwaitingExecutor(Executor):
 
     # --- statements ---
 
+    async def _refresh(self, *, begins: bool) -> None:
+        """Find out whether a transaction is open, where the driver can't be sure."""
+        if self.driver.is_stale(self.conn, begins=begins):
+            await self._sent(self.driver.refresh_awaited(self.conn), None)
+
+    async def _watch_awaited(self) -> None:
+        await self._refresh(begins=False)
+        self.require_transaction()
+
     async def _run(self, verb: Callable[[Any, str, Any], Coroutine[Any, Any, R]], sql: str, params: Any) -> R:
         if self.blocks:
-            self.require_transaction()
+            await self._watch_awaited()
         return await self._sent(verb(self.conn, sql, params), sql)
 
     async def _sent(self, statement: Coroutine[Any, Any, R], sql: str | None) -> R:
         """Wait for a statement, and always for its end."""
         try:
-            result = await (self._in_task(statement) if self.driver.requires_task else statement)
+            result = await self._carried(statement)
         except self._errors as exc:
             self._has_failed = self.driver.aborts(exc)
             if isinstance(exc, TimeoutError):  # the driver's own time limit: it cancels the statement by itself
@@ -138,22 +157,45 @@ class AwaitingExecutor(Executor):
         self._has_failed = False
         return result
 
+    def _carried(self, statement: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
+        """Keep from a statement the cancellations that it does not bear."""
+        driver = self.driver
+        if not driver.supports_cancel and not driver.is_timed(self.conn):
+            return self._to_its_end(statement)
+        return self._in_task(statement) if driver.requires_task else statement
+
+    async def _to_its_end(self, statement: Coroutine[Any, Any, R]) -> R:
+        """Run a statement in the caller's task; once that is cancelled, in a task of its own."""
+        unhindered = Unhindered(statement)
+        try:
+            return await unhindered
+        except asyncio.CancelledError:
+            if not unhindered.has_ended:
+                await self._outlasted(asyncio.ensure_future(unhindered.rest()))
+            raise
+
     async def _in_task(self, statement: Coroutine[Any, Any, R]) -> R:
-        """Let a statement hear of the first cancellation alone."""
+        """Let a statement hear of the first cancellation alone, or of none."""
         task = asyncio.ensure_future(statement)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if not task.cancelling():  # else somebody cancels all tasks of the loop
+            if self.driver.supports_cancel and not task.cancelling():  # else somebody cancels all tasks of the loop
                 task.cancel()
-            task.add_done_callback(forget)
-            await ended(task)
-            if not task.done():
-                await self._give_up_waiting(task)
+            await self._outlasted(task)
             raise
+
+    async def _outlasted(self, task: asyncio.Future[Any]) -> None:
+        """Wait for the end of a statement whose caller was cancelled."""
+        task.add_done_callback(forget)
+        await ended(task)
+        if not task.done():
+            await self._give_up_waiting(task)
 
     async def _quiesce(self) -> None:
         self._is_restless = True
+        if self.broken is not None:
+            return
         try:
             await self._finished(self.driver.quiesce, self.conn)
         except ConnectionLost:
@@ -215,6 +257,13 @@ class AwaitingExecutor(Executor):
             raise OperationalError(_NOT_INSERTED)
         return row
 
+    async def insert_row(self, sql: str, params: Params = ()) -> int:
+        self.refuse_read_only()
+        affected, key = await self._run(self.driver.insert, sql, params)
+        if not affected:
+            raise OperationalError(_NOT_INSERTED)
+        return key
+
     async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:
         return await self._run(self.driver.fetch_one, sql, params)
 
@@ -226,12 +275,14 @@ class AwaitingExecutor(Executor):
             raise QueryTypeError(f"SQL is text, got {type(sql).__name__}")
         self.is_touched = True
         if self.blocks:
-            self.require_transaction()
+            await self._watch_awaited()
         verb = self.driver.query_first if first else self.driver.query
         return await self._sent(verb(self.conn, sql, params), None)  # no note: the text may have values in it
 
     async def command(self, sql: str, *, unwinding: bool = False) -> None:
         if not unwinding:
+            if self.blocks:
+                await self._watch_awaited()
             done = await self._sent(self.driver.command(self.conn, sql), sql)
             if sql == "COMMIT" and done == "ROLLBACK":
                 raise TransactionError("the database made a rollback of the COMMIT; nothing was kept")
@@ -241,6 +292,54 @@ class AwaitingExecutor(Executor):
             self._has_failed = False
         except self._errors as exc:
             raise self.error(exc, sql) from exc
+
+
+class Unhindered(Generic[R]):
+    """Awaits a statement so that a cancellation ends the wait, and the statement hears nothing of it.
+
+    Each future that the statement waits for has a stand-in, which is what the caller's task waits for.
+    """
+
+    __slots__ = ("_statement", "_waited", "has_ended")
+
+    def __init__(self, statement: Coroutine[Any, Any, R]) -> None:
+        self._statement = statement
+        self._waited: asyncio.Future[Any] | None = None
+        self.has_ended = False
+
+    def __await__(self) -> Generator[Any, None, R]:
+        while True:
+            self.has_ended = True  # unless it waits again
+            try:
+                waited = self._waited = self._statement.send(None)
+            except StopIteration as done:
+                result: R = done.value
+                return result
+            self.has_ended = False
+            if waited is None:  # it lets others go first
+                yield
+                continue
+            # As a task does with what it is given to wait for. Source: asyncio/futures.py, isfuture
+            waited._asyncio_future_blocking = False
+            yield from _stand_in(waited)
+
+    async def rest(self) -> R:
+        """Await what is left of the statement."""
+        if self._waited is not None:
+            await asyncio.wait({self._waited})
+        return await self
+
+
+def _stand_in(waited: asyncio.Future[Any]) -> asyncio.Future[None]:
+    """Return a future that is done when `waited` is, whatever comes of that."""
+    stand_in: asyncio.Future[None] = waited.get_loop().create_future()
+
+    def wake(_: asyncio.Future[Any]) -> None:
+        if not stand_in.done():
+            stand_in.set_result(None)
+
+    waited.add_done_callback(wake)
+    return stand_in
 
 
 async def ended(task: asyncio.Future[Any], seconds: float | None = None) -> asyncio.CancelledError | None:

@@ -109,7 +109,7 @@ class Database:
         bound._scope = scope
         bound._closed = False
         bound._is_checked = True
-        bound._dialect = db._dialect
+        bound._dialect = db.dialect
         bound._pool = db._pool
         bound._source = db._source
         bound._guard = scope.guard
@@ -120,7 +120,8 @@ class Database:
 
     @property
     def dialect(self) -> Dialect:
-        """The SQL that is spoken."""
+        """The SQL that is spoken; what the server tells of it is known from the first use on."""
+        self._dialect = self._registry.settled(self._dialect)
         return self._dialect
 
     @property
@@ -150,7 +151,7 @@ class Database:
             scope = route(self._source, scope, thread_owner)
         guard = self._guard if scope is None else scope.guard
         if guard is None:
-            return self._run_pooled(operation, *args, **kwargs)
+            return self._run_pooled(None, operation, *args, **kwargs)
         hold = ThreadHold(guard.lock if scope is None else scope.lock)
         try:
             hold.take()
@@ -172,7 +173,8 @@ class Database:
         finally:
             hold.release()
 
-    def _run_pooled(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _run_pooled(self, timeout: float | None, operation: Operation[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run an operation on a connection of its own, which is waited for no longer than `timeout`."""
         if self._closed:
             raise ClosedError("connection is closed")
         pool = self._source
@@ -183,7 +185,7 @@ class Database:
         lease = PoolLease(pool, _runner)
         thread = lease.thread
         try:
-            guard = drive(lease.acquire())
+            guard = drive(lease.acquire(timeout))
             if not self._is_checked:
                 guard.driver.check_dialect(self._dialect)
                 self._is_checked = True

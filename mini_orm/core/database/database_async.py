@@ -86,7 +86,7 @@ class AsyncDatabase:
         bound._scope = scope
         bound._closed = False
         bound._is_checked = True
-        bound._dialect = db._dialect
+        bound._dialect = db.dialect
         bound._runner = db._runner
         bound._pool = db._pool
         bound._source = db._source
@@ -99,6 +99,7 @@ class AsyncDatabase:
     @property
     def dialect(self) -> Dialect:
         """Async twin of `Database.dialect`."""
+        self._dialect = self._registry.settled(self._dialect)
         return self._dialect
 
     @property
@@ -128,7 +129,7 @@ class AsyncDatabase:
             scope = route(self._source, scope, thread_owner)
         guard = self._guard if scope is None else scope.guard
         if guard is None:
-            return await self._run_pooled(operation, *args, **kwargs)
+            return await self._run_pooled(None, operation, *args, **kwargs)
         hold = self._runner.hold(guard.lock if scope is None else scope.lock)
         try:
             await hold.acquire()
@@ -140,13 +141,16 @@ class AsyncDatabase:
         finally:
             hold.release()
 
-    async def _run_pooled(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def _run_pooled(
+        self, timeout: float | None, operation: Operation[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation on a connection of its own, which is waited for no longer than `timeout`."""
         if self._closed:
             raise ClosedError("connection is closed")
         assert isinstance(self._source, Pool)
         lease = PoolLease(self._source, self._runner)
         try:
-            guard = await lease.acquire()
+            guard = await lease.acquire(timeout)
             if not self._is_checked:
                 guard.driver.check_dialect(self._dialect)
                 self._is_checked = True

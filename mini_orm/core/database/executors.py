@@ -122,6 +122,10 @@ class Executor:
         try:
             if self.blocks:
                 self._heal()
+            if not self._ready:
+                self._make_ready()
+            if self.driver.requires_refresh:
+                self.driver.refresh(self.conn)
             idle = not self.in_transaction
             mode = self.driver.mode(self.conn)
             if mode is not None:
@@ -200,6 +204,7 @@ class Executor:
             raise self.error(exc, None) from exc
         self.blocks.clear()
         self.read_only = False
+        self.leave()  # the transaction may have kept the mode from being put back
 
     def reset(self, session: Any) -> None:
         """Make the session what it was when `look` saw it."""
@@ -227,6 +232,15 @@ class Executor:
     async def quiesce_awaited(self) -> None:
         """Wait for the end of a statement that the connection's user left in its middle."""
 
+    async def is_left_open(self) -> bool:
+        """Tell whether the user left a transaction open."""
+        try:
+            if self.driver.requires_refresh:
+                self.driver.refresh(self.conn)
+        except self._errors as exc:
+            raise self.error(exc, None) from exc
+        return self.in_transaction
+
     async def undo_awaited(self) -> None:
         """Do what `undo` does."""
         self.undo()
@@ -237,16 +251,28 @@ class Executor:
 
     # --- making ready ---
 
+    @property
+    def _asks_features(self) -> bool:
+        """Whether nobody has asked the server yet for what the dialect wants to know of it."""
+        return bool(self.dialect.features_sql) and self.registry.features is None
+
+    def settled(self, dialect: Dialect) -> Dialect:
+        """Return a dialect as the server speaks it."""
+        return self.registry.settled(dialect)
+
+    def _make_ready(self) -> None:
+        self.driver.check(self.conn)
+        self.driver.prepare(self.conn)
+        self._cursor = self.driver.own_cursor(self.conn)
+        self._ready = True
+
     def _settle(self, idle: bool) -> None:
-        if not self._ready:
-            self.driver.check(self.conn)
-            self.driver.prepare(self.conn)
-            self._cursor = self.driver.own_cursor(self.conn)
-            self._ready = True
+        if self._asks_features:
+            self.registry.features = self._cursor.execute(self.dialect.features_sql).fetchone()
         if idle:
             self.driver.prepare_idle(self.conn)
             self._settled = True
-        elif not self._has_warned:
+        elif self.driver.requires_idle and not self._has_warned:
             self._has_warned = True
             log.warning("the connection is in a transaction: settings such as foreign keys wait until it is idle")
 
@@ -405,7 +431,7 @@ class Executor:
         cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
         if cursor.rowcount == 0:
             raise OperationalError(_NOT_INSERTED)
-        return int(cursor.lastrowid)
+        return int(cursor.lastrowid or 0)
 
     async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:
         """Run a query that has one row at most."""

@@ -292,7 +292,7 @@ async def _quiesced(guard: Guard) -> None:
 
 
 async def _is_dirty(guard: Guard) -> bool:
-    return guard.executor.in_transaction
+    return await guard.executor.is_left_open()
 
 
 async def _undone(guard: Guard) -> None:

@@ -221,6 +221,7 @@ class Pool:
 
         Raises:
             DatabaseError: the database refused.
+            ConfigurationError: mini_orm can't work with what was opened.
         """
         own = runner.fresh()
         life = Life(self.health.generation)  # as of before: what is lost meanwhile may tell of this one, too
@@ -311,7 +312,18 @@ class Pool:
 
 
 async def _looked(guard: Guard) -> Any:
-    return await guard.executor.look_awaited()
+    """Make a new connection ready; return what its session looks like.
+
+    Raises:
+        ConfigurationError: it is in a transaction, in which operations would never be committed.
+    """
+    session = await guard.executor.look_awaited()
+    if guard.executor.in_transaction:
+        raise ConfigurationError(
+            "connect returned a connection with an open transaction, in which nothing would be committed; let it "
+            "commit what it does, or open the connection in autocommit"
+        )
+    return session
 
 
 def connect_error(exc: Exception, driver: Driver | None = None) -> Exception:

@@ -7,11 +7,16 @@ Rules of this file:
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
+from ..._typing import Row
 from ...errors import ModelError
+from ..codecs import make_codec
 from ..columns import ColumnType
+from ..json_values import Refused
 from ..models import ColumnMeta
 from .declared import DeclaredType, normal_default, read_type
 
@@ -19,7 +24,8 @@ Isolation = Literal["read committed", "repeatable read", "serializable"]
 ISOLATIONS: tuple[str, ...] = ("read committed", "repeatable read", "serializable")
 #: How a live type fits a model's: as well as any, well enough, or not.
 Fit = Literal["same", "logged", "conflict"]
-Match = Literal["LIKE", "ILIKE", "CONTAINS", "STARTSWITH", "ENDSWITH", "LONG STARTSWITH", "LONG ENDSWITH"]
+Match = Literal["LIKE", "ILIKE", "CONTAINS", "STARTSWITH", "ENDSWITH", "LONG STARTSWITH", "LONG ENDSWITH", "RANGE"]
+_LITERAL = re.compile(r"'((?:[^']|'')*)'|([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)")
 # Text that holds what another type would hold, too.
 _TEXTS: Mapping[str, tuple[DeclaredType, ...]] = {
     "json": (DeclaredType("TEXT"),),
@@ -34,17 +40,30 @@ class Dialect:
     #: PEP 249's word for the placeholders: "qmark" (`?`), "format" (`%s`) or "named" (`:name`).
     paramstyle: ClassVar[str] = "qmark"
     quote_char: ClassVar[str] = '"'
+    #: Asks the server once, in one row, for what `settled` wants to know; empty where nothing has to be asked.
+    features_sql: ClassVar[str] = ""
     supports_returning: ClassVar[bool] = True
     supports_nulls_order: ClassVar[bool] = True
     #: What an UPDATE or DELETE reads of the very table that it changes has to be found first, as keys (see `reread`).
     requires_keys_first: ClassVar[bool] = False
     #: `IF NOT EXISTS` for an index.
     supports_index_if_not_exists: ClassVar[bool] = True
+    #: The assignments of an UPDATE are made one after the other, and each sees those before it.
+    assigns_in_order: ClassVar[bool] = False
+    #: A transaction can undo a change of the schema, and none ends it.
+    supports_transactional_ddl: ClassVar[bool] = True
+    #: A foreign key can stand behind the column that has it.
+    supports_column_references: ClassVar[bool] = True
+    #: An auto key of 0 stands for a new one.
+    zero_makes_key: ClassVar[bool] = False
     #: Keys can be had before their rows are inserted: from the sequence (`sequence_keys_sql`), or handed out by the
     #: writer itself while it holds the database's write lock.
     supports_reserved_keys: ClassVar[bool] = False
     #: Asks whether the database remembers the keys that it gave, and whether a table has triggers.
     key_facts_sql: ClassVar[str] = ""
+    #: Asks, after an INSERT of many rows whose first key the driver tells (`supports_last_id`), how far apart their
+    #: keys are, and the first one that the database made itself; empty where keys don't follow each other.
+    key_run_sql: ClassVar[str] = ""
     #: Asks for the last key that a table gave.
     last_key_sql: ClassVar[str] = ""
     #: Asks what keeps a table from having an index of a name, where tables share such names (see schema/inspect.py).
@@ -60,31 +79,45 @@ class Dialect:
     type_names: ClassVar[Mapping[str, DeclaredType]] = {}
     #: LIMIT travels as a value; else it stands in the text, as the database plans a query for its limit.
     binds_limit: ClassVar[bool] = True
-    #: The longest text that STARTSWITH and ENDSWITH look for as a pattern, in characters; `None`: any.
-    max_pattern: ClassVar[int | None] = None
     #: The most values that one statement may bind.
     max_params: ClassVar[int] = 32766
+    #: Rows in one multi-row INSERT: more make no difference that can be measured, and cost a longer text.
+    bulk_rows: ClassVar[int] = 200
+    #: About how long the text of an INSERT of many rows may be, its values written out; `None`: they travel beside it.
+    max_statement: ClassVar[int | None] = None
     #: The deepest tree of conditions that the database takes.
     max_depth: ClassVar[int] = 900
     #: The most entries of the parser's stack that a filter may need (see query/filters.py).
     max_stack: ClassVar[int] = 2000
-    #: Hands out the next keys of a table from its sequence; takes its name, the key's, their number, and both names
-    #: again. No rows: there is no sequence, or none that may be used.
+    #: Hands out the next keys of a table from its sequence; takes its name, the key's, its name again, the number of
+    #: keys, and the key's name again. No rows: there is no sequence, or none that may be used.
     sequence_keys_sql: ClassVar[str] = ""
     #: Rows can be inserted from one array for each column (see `array_rows`).
     supports_array_rows: ClassVar[bool] = False
     #: Makes others wait that change a schema, until the transaction ends; empty where a transaction does so by itself.
     schema_lock_sql: ClassVar[str] = ""
+    #: Ends what `schema_lock_sql` began; empty where the end of the transaction does.
+    schema_unlock_sql: ClassVar[str] = ""
+    #: Make a change of the schema fail soon where transactions have its tables in use, and undo that.
+    schema_haste_sql: ClassVar[tuple[str, str]] = ("", "")
+    #: Names of what a foreign key does on delete -> another name of the same.
+    same_actions: ClassVar[Mapping[str, str]] = {}
     #: A foreign key can be made before the table that it refers to.
     supports_early_foreign_keys: ClassVar[bool] = False
     #: Asks for the foreign keys of other tables that keep a table from being dropped: table, name, definition, schema.
     dependent_keys_sql: ClassVar[str] = ""
+    #: What ends a SELECT that sees the rows which others committed after the transaction's begin; empty: nothing does.
+    latest_read: ClassVar[str] = ""
     #: Asks for a row if a table is not where CREATE TABLE makes one; empty where there is one place only.
     is_elsewhere_sql: ClassVar[str] = ""
     #: Asks for the isolation level of the open transaction; empty where no transaction can be overtaken by another.
     isolation_sql: ClassVar[str] = ""
     #: The levels at which a transaction does not see what others commit after its begin.
     snapshot_isolations: ClassVar[tuple[str, ...]] = ("repeatable read", "serializable")
+    #: Raw SQL that ends a transaction and opens the next one, so that nobody can see the end.
+    reopening: ClassVar[re.Pattern[str]] = re.compile(
+        r"\s*(?:COMMIT|END|ROLLBACK|ABORT)\b.*\bAND\s+CHAIN\b", re.I | re.S
+    )
     #: The driver tells the key that the last INSERT made.
     supports_last_id: ClassVar[bool] = False
     #: A longer IN list travels as one value (see `in_many`); `None`: never.
@@ -110,6 +143,10 @@ class Dialect:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+    def settled(self, features: Row) -> Self:
+        """Return the dialect of the server that answered `features_sql` so."""
+        return self
 
     # --- names and values ---
 
@@ -143,6 +180,10 @@ class Dialect:
     def bound(self, mark: str, kind: ColumnType) -> str:
         """Spell the mark of a value that is written to a column, or compared with it."""
         return mark
+
+    def operand(self, mark: str, kind: ColumnType) -> str:
+        """Spell the mark of a value that a column is compared with."""
+        return self.bound(mark, kind)
 
     def number(self, mark: str, kind: str) -> str:
         """Spell the mark of a number in an expression of a kind."""
@@ -213,14 +254,26 @@ class Dialect:
         """Say why a column can't be added to a table that has rows; `None` where it can."""
         return None
 
+    def refusal_to_index(self, types: Mapping[str, str]) -> str | None:
+        """Say why columns, each with its type, can't be a key or an index together; `None` where they can."""
+        return None
+
     def drop_index(self, index: str, table: str) -> str:
         """Spell DROP INDEX."""
         return f"DROP INDEX {index}"
 
+    def replace_index(self, old: str, new: str, table: str, columns: str, *, unique: bool) -> tuple[str, ...]:
+        """Spell what drops an index and makes another."""
+        return self.drop_index(old, table), f"CREATE {'UNIQUE ' if unique else ''}INDEX {new} ON {table} ({columns})"
+
     # --- queries ---
 
+    def choose_match(self, op: Match, text: str) -> tuple[Match, list[str]]:
+        """Choose how a text is looked for; return that, and the values that `match` has marks for."""
+        return op, [self.match_value(op, text)]
+
     def match(self, op: Match, column: str, mark: str) -> str:
-        """Spell LIKE and its kin; the value was prepared by `match_value`."""
+        """Spell LIKE and its kin; the values were prepared by `choose_match`."""
         if op == "LIKE":
             return f"{column} LIKE {mark}"
         if op == "ILIKE":
@@ -241,6 +294,10 @@ class Dialect:
     def compared(self, column: str, kind: ColumnType, op: str) -> str:
         """Make the left side of a comparison, or a key of an order, compare by value."""
         return column
+
+    def list_limit(self, kind: ColumnType) -> int | None:
+        """Return how many values of a kind an IN list may have; a longer one travels as one value."""
+        return self.max_in_list
 
     def in_many(self, column: str, kind: ColumnType, mark: str, *, negated: bool) -> str:
         """Spell an IN list that travels as one value."""
@@ -279,12 +336,42 @@ class Dialect:
         """Spell a SELECT of keys from the table that the statement around it changes."""
         return select
 
+    def update_found(self, table: str, select: str, found: str, on: str, assignments: str) -> str:
+        """Spell an UPDATE of the rows that a SELECT from the same table finds, with what it computes."""
+        raise NotImplementedError("this dialect assigns all at once")
+
     # --- transactions ---
 
     def begin(self, isolation: str | None, *, read_only: bool) -> tuple[str, ...]:
         """Return the statements that open a transaction."""
         level = f" ISOLATION LEVEL {isolation.upper()}" if isolation else ""
         return (f"BEGIN{level}{' READ ONLY' if read_only else ''}",)
+
+
+def bare(default: str) -> str:
+    """Return a default without the parentheses around it."""
+    plain = default.strip()
+    while plain.startswith("(") and plain.endswith(")"):
+        plain = plain[1:-1].strip()
+    return plain
+
+
+def stored_literal(default: str, kind: ColumnType, forms: Mapping[str, str]) -> str | None:
+    """Return the text that a column stores for a literal default; `None` where it is no literal.
+
+    Raises:
+        ModelError: it is no value of the column.
+    """
+    literal = _LITERAL.fullmatch(default)
+    if literal is None:
+        return None
+    codec = make_codec(dataclasses.replace(kind, enum=None, literals=None), forms)
+    written = literal.group(2) if literal.group(1) is None else literal.group(1).replace("''", "'")
+    try:
+        assert codec.decode is not None
+        return str(codec.encode(codec.decode(written)))
+    except (Refused, ValueError, ArithmeticError, TypeError) as exc:
+        raise ModelError(f"the server_default is no {kind.python_type}: {type(exc).__name__}") from exc
 
 
 def check_isolation(isolation: str | None) -> None:

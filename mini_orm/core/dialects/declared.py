@@ -8,11 +8,19 @@ Rules of this file:
 
 from __future__ import annotations
 
+import datetime as dt
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from ..json_values import Refused, json_text, load_json
 
 _TYPE = re.compile(r"([^()]*)\(([\d\s,]*)\)([^()]*)")
+_LITERAL = re.compile(r"('(?:[^']|'')*')|[-+]?[\w.]+(?:[-+]\d+)?")
+_TRUE, _FALSE = ("t", "true", "y", "yes", "on", "1"), ("f", "false", "n", "no", "off", "0")
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[\w.$]+|\s+|.", re.DOTALL)
 
 
@@ -63,3 +71,47 @@ def _closing(tokens: list[str]) -> int:
         if depth == 0:
             return place
     return -1
+
+
+def literal_value(kind: str, text: str) -> Any:
+    """Return the value of a kind that a default is a literal of; `None`: it is none, or none that can be read here."""
+    plain = text.strip()
+    while plain.startswith("(") and plain.endswith(")"):
+        plain = plain[1:-1].strip()
+    literal, read = _LITERAL.fullmatch(plain), _READERS.get(kind)
+    if literal is None or read is None:
+        return None
+    try:
+        return read(literal[1][1:-1].replace("''", "'") if literal[1] else plain)
+    except (ValueError, ArithmeticError, Refused):
+        return None
+
+
+def _integer(text: str) -> Decimal:
+    return Decimal(int(text, 0)) if text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") else Decimal(text)
+
+
+def _truth(text: str) -> bool | None:
+    word = text.strip().lower()
+    return True if word in _TRUE else False if word in _FALSE else None
+
+
+def _bytes(text: str) -> bytes | None:
+    if text.startswith("\\x"):
+        return bytes.fromhex(text[2:])
+    return text.encode() if "\\" not in text else None
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "int": _integer,
+    "bool": _truth,
+    "float": float,
+    "decimal": Decimal,
+    "bytes": _bytes,
+    "datetime": dt.datetime.fromisoformat,
+    "date": dt.date.fromisoformat,
+    "time": dt.time.fromisoformat,
+    "timedelta": _integer,
+    "uuid": uuid.UUID,
+    "json": lambda text: json_text(load_json(text)),
+}

@@ -13,16 +13,14 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from ..codecs import decimal_text
 from ..columns import ColumnType
-from ..json_values import Refused, json_text, load_json
+from ..decimals import decimal_text
 from .base import Dialect, Fit, Match
-from .declared import DeclaredType, normal_default
+from .declared import DeclaredType, literal_value, normal_default
 
 _MAX_IDENTIFIER = 63
 _NUMBERS = {"int": "BIGINT", "float": "DOUBLE PRECISION", "decimal": "NUMERIC"}
@@ -37,8 +35,6 @@ _CAST = re.compile(
     r"\b(?:date|interval|jsonb?|numeric|timestamp|timestamptz|time|uuid)(?: with(?:out)? time zone)?\s+(?=')",
     re.IGNORECASE,
 )
-_LITERAL = re.compile(rf"({_TEXT})|[-+]?[\w.]+(?:[-+]\d+)?")
-_TRUE, _FALSE = ("t", "true", "y", "yes", "on", "1"), ("f", "false", "n", "no", "off", "0")
 _QUOTED_NUMBER = re.compile(r"'([+-]?\d+(?:\.\d+)?)'")
 #: By way of text: the server refuses a long name that a driver sends as one, where it would cut a text.
 _NAME = "%s::text::name"
@@ -71,13 +67,16 @@ class PostgresDialect(Dialect):
     # With a bound LIMIT there is no plan that fits all, and the query would be planned again each time.
     binds_limit = False
     supports_reserved_keys = True
-    # An identity that is GENERATED ALWAYS takes no key from outside. Materialized, as the sequence would be looked up
-    # for every single key.
+    # An identity that is GENERATED ALWAYS takes no key from outside, and a trigger that runs before a row is inserted
+    # may give it another. Materialized, as the sequence would be looked up for every single key.
     sequence_keys_sql = (
-        f"WITH s (name) AS MATERIALIZED (SELECT pg_get_serial_sequence(quote_ident(%s), {_NAME}::text)::regclass) "
+        "WITH s (name, owner) AS MATERIALIZED ("
+        f"SELECT pg_get_serial_sequence(quote_ident(%s), {_NAME}::text)::regclass, {_ASKED}::oid) "
         "SELECT nextval(s.name) FROM s, generate_series(1, %s::bigint) "
         "WHERE s.name IS NOT NULL AND has_sequence_privilege(s.name, 'USAGE') AND NOT EXISTS ("
-        f"SELECT 1 FROM pg_attribute WHERE attrelid = {_ASKED} AND attname = {_NAME} AND attidentity = 'a')"
+        f"SELECT 1 FROM pg_attribute WHERE attrelid = s.owner AND attname = {_NAME} AND attidentity = 'a') "
+        "AND NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = s.owner AND NOT tgisinternal "
+        "AND tgenabled <> 'D' AND tgtype & 7 = 7)"
     )
     # One number for all schemas: a foreign key may lead from one into another.
     schema_lock_sql = "SELECT pg_advisory_xact_lock(7452614503)"
@@ -93,7 +92,7 @@ class PostgresDialect(Dialect):
     # A table makes a type of its name, which must be free.
     table_kind_sql = (
         "SELECT CASE WHEN i.oid IS NULL THEN 'type' WHEN i.relpersistence = 't' THEN 'temporary ' ELSE '' END || "
-        f"CASE WHEN i.oid IS NULL THEN '' ELSE {_KIND} END "
+        f"CASE WHEN i.oid IS NULL THEN '' ELSE {_KIND} END, NULL "
         f"FROM (SELECT {_NAME} AS name) AS asked "
         "LEFT JOIN pg_class AS i ON i.oid = to_regclass(quote_ident(asked.name)) "
         f"LEFT JOIN pg_type AS y ON y.typname = asked.name AND y.typnamespace = {_HOME} "
@@ -224,7 +223,9 @@ class PostgresDialect(Dialect):
         if super().same_default(kind, wanted, live):
             return True
         # The catalog shows the value that a literal was read as: '{"a":1}' as '{"a": 1}', 1e3 as 1000.
-        ours, theirs = (None if text is None else _literal_value(kind, text) for text in (wanted, live))
+        ours, theirs = (
+            None if text is None else literal_value(kind.kind, _CAST.sub(r"\1\2", text)) for text in (wanted, live)
+        )
         if isinstance(ours, dt.datetime) and isinstance(theirs, dt.datetime) and None in (ours.tzinfo, theirs.tzinfo):
             # What says no zone was read in that of the session, as the other is shown.
             ours, theirs = ours.replace(tzinfo=None), theirs.replace(tzinfo=None)
@@ -271,47 +272,3 @@ class PostgresDialect(Dialect):
         return (
             f"(SELECT (CASE WHEN {whole} THEN '' ELSE '{message}' END || v)::NUMERIC FROM (SELECT {sql}) AS made (v))"
         )
-
-
-def _literal_value(kind: ColumnType, text: str) -> Any:
-    """Return the value of a default that is a literal; `None` where it is none, or none that can be read here."""
-    plain = _CAST.sub(r"\1\2", text).strip()
-    while plain.startswith("(") and plain.endswith(")"):
-        plain = plain[1:-1].strip()
-    literal, read = _LITERAL.fullmatch(plain), _READERS.get(kind.kind)
-    if literal is None or read is None:
-        return None
-    try:
-        return read(literal[1][1:-1].replace("''", "'") if literal[1] else plain)
-    except (ValueError, ArithmeticError, Refused):
-        return None
-
-
-def _integer(text: str) -> Decimal:
-    return Decimal(int(text, 0)) if text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") else Decimal(text)
-
-
-def _truth(text: str) -> bool | None:
-    word = text.strip().lower()
-    return True if word in _TRUE else False if word in _FALSE else None
-
-
-def _bytes(text: str) -> bytes | None:
-    if text.startswith("\\x"):
-        return bytes.fromhex(text[2:])
-    return text.encode() if "\\" not in text else None
-
-
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "int": _integer,
-    "bool": _truth,
-    "float": float,
-    "decimal": Decimal,
-    "bytes": _bytes,
-    "datetime": dt.datetime.fromisoformat,
-    "date": dt.date.fromisoformat,
-    "time": dt.time.fromisoformat,
-    "timedelta": _integer,
-    "uuid": uuid.UUID,
-    "json": lambda text: json_text(load_json(text)),
-}

@@ -10,7 +10,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import re
@@ -19,16 +18,15 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from ...errors import ModelError
-from ..codecs import make_codec
 from ..columns import ColumnType
-from ..json_values import Refused
 from ..models import ColumnMeta
-from .base import Dialect, Match
+from .base import Dialect, Match, bare, stored_literal
 from .declared import DeclaredType
 
 _DECIMAL_FUNCTIONS = {"+": "mini_orm_decimal_add", "-": "mini_orm_decimal_sub", "*": "mini_orm_decimal_mul"}
 _ORDERING = ("<", "<=", ">", ">=", "BETWEEN", "ORDER")
+# In characters. SQLITE_MAX_LIKE_PATTERN_LENGTH is 50,000 bytes; a character of GLOB may take 3, and 4 bytes each.
+_MAX_PATTERN = 4000
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
@@ -60,7 +58,7 @@ class SQLiteDialect(Dialect):
     )
     # A temporary table hides one of the same name. Source: https://www.sqlite.org/lang_naming.html
     table_kind_sql = (
-        "SELECT CASE WHEN found.sql LIKE 'CREATE VIRTUAL TABLE%' THEN 'virtual ' ELSE '' END || found.kind "
+        "SELECT CASE WHEN found.sql LIKE 'CREATE VIRTUAL TABLE%' THEN 'virtual ' ELSE '' END || found.kind, NULL "
         "FROM (SELECT ? AS name) AS asked JOIN ("
         "SELECT name, 'temporary ' || type AS kind, sql FROM sqlite_temp_master WHERE type <> 'trigger' UNION ALL "
         "SELECT name, type, sql FROM sqlite_master WHERE type <> 'trigger'"
@@ -94,8 +92,6 @@ class SQLiteDialect(Dialect):
         "WHERE t.type = 'table' AND f.\"table\" = asked.name COLLATE NOCASE AND t.name <> asked.name COLLATE NOCASE "
         "ORDER BY t.name, f.id, f.seq"
     )
-    # SQLITE_MAX_LIKE_PATTERN_LENGTH is 50,000; a character of GLOB may take 3, and 4 bytes each.
-    max_pattern = 4000
     types: ClassVar[Mapping[str, str]] = {
         "int": "INTEGER",
         "bool": "BOOLEAN",
@@ -168,6 +164,13 @@ class SQLiteDialect(Dialect):
             return "SQLite adds no column that has both a foreign key and a default"
         return None if _is_constant(default) else "SQLite adds no column whose default is an expression"
 
+    def choose_match(self, op: Match, text: str) -> tuple[Match, list[str]]:
+        if len(text) > _MAX_PATTERN and op == "STARTSWITH":
+            op = "LONG STARTSWITH"
+        elif len(text) > _MAX_PATTERN and op == "ENDSWITH":
+            op = "LONG ENDSWITH"
+        return super().choose_match(op, text)
+
     def match(self, op: Match, column: str, mark: str) -> str:
         if op == "LIKE":
             return f"{column} LIKE {mark}"
@@ -236,7 +239,6 @@ _CLOCKS = {
     ("datetime", "CURRENT_TIMESTAMP"): "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
     ("time", "CURRENT_TIME"): "strftime('%H:%M:%f000', 'now')",
 }
-_LITERAL = re.compile(r"'((?:[^']|'')*)'|([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)")
 
 
 def _stored_default(text: str, kind: ColumnType) -> str:
@@ -245,23 +247,14 @@ def _stored_default(text: str, kind: ColumnType) -> str:
     Raises:
         ModelError: it is a literal, and no value of the column.
     """
-    plain = text.strip()
-    while plain.startswith("(") and plain.endswith(")"):
-        plain = plain[1:-1].strip()
+    plain = bare(text)
     clock = _CLOCKS.get((kind.kind, plain.upper()))
     if clock is not None:
         return f"{clock} || '+00:00'" if kind.timezone else clock
-    literal = _LITERAL.fullmatch(plain)
-    if kind.kind not in ("decimal", "datetime", "date", "time", "uuid", "json") or literal is None:
+    if kind.kind not in ("decimal", "datetime", "date", "time", "uuid", "json"):
         return text
-    codec = make_codec(dataclasses.replace(kind, enum=None, literals=None), SQLiteDialect.forms)
-    written = literal.group(2) if literal.group(1) is None else literal.group(1).replace("''", "'")
-    try:
-        assert codec.decode is not None
-        stored = codec.encode(codec.decode(written))
-    except (Refused, ValueError, ArithmeticError, TypeError) as exc:
-        raise ModelError(f"the server_default is no {kind.python_type}: {type(exc).__name__}") from exc
-    return _quoted(str(stored))
+    stored = stored_literal(plain, kind, SQLiteDialect.forms)
+    return text if stored is None else _quoted(stored)
 
 
 def _quoted(text: str) -> str:

@@ -24,10 +24,34 @@ class AwaitedDriver(Driver):
     is_awaited = True
     #: A statement bears one cancellation, and a second one would cost the connection.
     requires_task: ClassVar[bool] = False
+    #: It bears that one. Else it is left alone until the server has answered.
+    supports_cancel: ClassVar[bool] = True
+
+    def is_timed(self, conn: Any) -> bool:
+        """Tell whether the package itself cancels the task that a statement runs in, after some time."""
+        return False
+
+    async def prepare_awaited(self, conn: Any) -> None:
+        """Do what `prepare` does."""
+
+    def is_stale(self, conn: Any, *, begins: bool) -> bool:
+        """Tell whether what `in_transaction` reads may be out of date, so that `refresh_awaited` asks the server.
+
+        Args:
+            begins: a use begins, and the user had the connection before it.
+        """
+        return False
+
+    async def refresh_awaited(self, conn: Any) -> None:
+        """Bring up to date what `in_transaction` reads."""
 
     @abstractmethod
     async def execute(self, conn: Any, sql: str, params: Params) -> int:
         """Run a statement that writes; return the rows affected."""
+
+    async def insert(self, conn: Any, sql: str, params: Params) -> tuple[int, int]:
+        """Insert; return the rows inserted, and the key that the database gave to the first."""
+        raise NotImplementedError("this database's INSERT returns its keys")
 
     @abstractmethod
     async def execute_many(self, conn: Any, sql: str, rows: Sequence[Params]) -> int:

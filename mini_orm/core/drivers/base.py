@@ -27,9 +27,14 @@ _DRIVERS = {
     ("psycopg2", "connection"): ("psycopg2", "Psycopg2Driver"),
     ("asyncpg", "Connection"): ("asyncpg", "AsyncpgDriver"),
     ("asyncpg", "PoolConnectionProxy"): ("asyncpg", "AsyncpgDriver"),
+    ("pymysql", "Connection"): ("pymysql", "PyMySQLDriver"),
+    ("MySQLdb", "Connection"): ("mysqlclient", "MySQLClientDriver"),
+    ("asyncmy", "Connection"): ("asyncmy", "AsyncmyDriver"),
 }
 #: Packages whose connections are of another name than `Connection`.
 _CONNECTIONS = {"psycopg2": "connection"}
+#: Packages that another one here stands for.
+_INSTEAD = {"aiomysql": "asyncmy", "aiopg": "asyncpg"}
 
 
 class Result:
@@ -80,6 +85,10 @@ class Driver(ABC):
     uses_network_to_interrupt: ClassVar[bool] = False
     #: Whether a transaction is open can be read from the connection.
     supports_transaction_state: ClassVar[bool] = True
+    #: Settings wait until no transaction is open (see `prepare_idle`).
+    requires_idle: ClassVar[bool] = False
+    #: What `in_transaction` reads may be out of date when a use begins, and `refresh` asks the server.
+    requires_refresh: ClassVar[bool] = False
     #: Reads the schema anew, or fails where another has it locked.
     look_sql: ClassVar[str] = ""
     #: What a cursor takes for "no parameters", so that it leaves the text as it is.
@@ -126,6 +135,10 @@ class Driver(ABC):
     @abstractmethod
     def in_transaction(self, conn: Any) -> bool:
         """Tell whether a transaction is open on the raw connection."""
+
+    def refresh(self, conn: Any) -> None:
+        """Bring up to date what `in_transaction` reads, where `requires_refresh`."""
+        return
 
     def is_aborted(self, conn: Any) -> bool:
         """Tell whether the open transaction has failed, so that all it takes is a rollback."""
@@ -244,7 +257,10 @@ def driver_of(conn: Any) -> Driver:
         if found is not None:
             return found
     hint = ""
-    if inspect.isawaitable(conn):
+    instead = _INSTEAD.get(type(conn).__module__.partition(".")[0])
+    if instead is not None:
+        hint = f"; open it with {instead}"
+    elif inspect.isawaitable(conn):
         hint = "; await it first"
     elif isinstance(conn, str) and "://" in conn:
         hint = "; connect(url) takes a URL: Database.connect(url), await AsyncDatabase.connect(url)"
@@ -261,7 +277,7 @@ def is_connection(value: object) -> bool:
 
 def driver_of_connect(connect: Callable[..., Any]) -> Driver | None:
     """Find the driver whose connections a function opens: its package's own `connect`, or a connection's class."""
-    if getattr(connect, "__name__", None) == "connect":
+    if getattr(connect, "__name__", None) in ("connect", "Connect"):
         owner = getattr(connect, "__self__", None)  # psycopg.connect is a method of its class
         if not isinstance(owner, type):
             # sqlite3.connect says that it is of _sqlite3.

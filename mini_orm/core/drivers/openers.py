@@ -37,8 +37,6 @@ def opener_for(address: Address, *, is_async: bool) -> Opener:
         MissingDependencyError: the package is not installed, or none is.
     """
     database = _ALIASES.get(address.scheme, address.scheme)
-    if database in _LATER:
-        raise ConfigurationError(f"{address.scheme}:// comes with a later version of mini_orm; known now: {_known()}")
     packages = _PACKAGES.get(database)
     if packages is None:
         nearest = _nearest(address.scheme, [*_PACKAGES, *_ALIASES])
@@ -52,7 +50,8 @@ def opener_for(address: Address, *, is_async: bool) -> Opener:
             return packages[name](address, is_async)
         except ImportError as exc:
             missing = exc
-    message = f"{address.scheme}:// needs {' or '.join(named)}; {_INSTALL[named[0]]}"
+    advised = named[0] if address.package else _ADVISED.get((database, is_async), named[0])
+    message = f"{address.scheme}:// needs {' or '.join(named)}; {_INSTALL[advised]}"
     raise MissingDependencyError(message) from missing
 
 
@@ -190,11 +189,126 @@ def _refuse_blocking(is_async: bool, package: str) -> None:
         raise ConfigurationError(f"{package} connections are async; use AsyncDatabase.connect")
 
 
-_ALIASES = {"postgres": "postgresql"}
-_LATER = ("mysql", "mariadb")
+# --- MySQL and MariaDB ---
+
+_Options = dict[str, Callable[[str], Any]]
+_TLS = ("ssl_mode", "ssl_ca", "ssl_cert", "ssl_key")
+#: How sure a connection is to be, in MySQL's words.
+#: Source: https://dev.mysql.com/doc/refman/8.4/en/connection-options.html#option_general_ssl-mode
+_TLS_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+#: What all packages take, and what some of them do.
+_MYSQL_OPTIONS: _Options = {
+    **dict.fromkeys(("charset", "init_command", "read_default_file", "read_default_group", "sql_mode"), str),
+    **dict.fromkeys(("connect_timeout", "read_timeout", "local_infile"), int),
+}
+_PYMYSQL_OPTIONS: _Options = {
+    **_MYSQL_OPTIONS,
+    "bind_address": str,
+    "collation": str,
+    "program_name": str,
+    "write_timeout": int,
+}
+_MYSQLCLIENT_OPTIONS: _Options = {
+    **_MYSQL_OPTIONS,
+    "auth_plugin": str,
+    "collation": str,
+    "compress": int,
+    "write_timeout": int,
+}
+_ASYNCMY_OPTIONS: _Options = {**_MYSQL_OPTIONS, "program_name": str}
+
+
+def _pymysql(address: Address, is_async: bool) -> Opener:
+    import pymysql  # type: ignore[import-untyped]  # it has no py.typed
+    from pymysql.constants import CLIENT  # type: ignore[import-untyped]
+
+    mode, files = _tls(address)
+    arguments = _mysql(address, CLIENT.FOUND_ROWS, _PYMYSQL_OPTIONS)
+    if mode == "DISABLED":
+        arguments["ssl_disabled"] = True
+    elif mode != "PREFERRED":  # which is what PyMySQL does by itself
+        arguments["ssl"] = _tls_context(mode, files)
+    return Opener(pymysql.connect, arguments)
+
+
+def _mysqlclient(address: Address, is_async: bool) -> Opener:
+    import MySQLdb
+    from MySQLdb.constants import CLIENT
+
+    from .mysqlclient import EncryptedConnection
+
+    mode, files = _tls(address)
+    arguments = _mysql(address, CLIENT.FOUND_ROWS, _MYSQLCLIENT_OPTIONS) | {"ssl_mode": mode, "multi_statements": False}
+    if files:
+        arguments["ssl"] = files
+    if arguments.get("host", "localhost") == "localhost" and "unix_socket" not in arguments:
+        arguments["host"] = "127.0.0.1"  # the client's library would take its own socket, whatever the port
+    return Opener(EncryptedConnection if mode == "REQUIRED" else MySQLdb.connect, arguments)
+
+
+def _asyncmy(address: Address, is_async: bool) -> Opener:
+    _refuse_blocking(is_async, "asyncmy")
+    import asyncmy
+    from asyncmy.constants import CLIENT
+
+    mode, files = _tls(address)
+    arguments = _mysql(address, CLIENT.FOUND_ROWS, _ASYNCMY_OPTIONS)
+    if mode not in ("DISABLED", "PREFERRED"):  # it can't prefer TLS: it takes it, or does not
+        arguments["ssl"] = _tls_context(mode, files)
+    return Opener(asyncmy.connect, arguments)
+
+
+def _mysql(address: Address, found_rows: int, known: _Options) -> dict[str, Any]:
+    """Write an address as the packages' arguments. An UPDATE counts the rows that it matched."""
+    if len(address.hosts) > 1:
+        raise ConfigurationError("a URL of MySQL or MariaDB has one host")
+    options = {name: value for name, value in address.options.items() if name not in _TLS}
+    host, socket = "".join(address.hosts), options.pop("unix_socket", "")
+    for name in options.keys() - known.keys():
+        names = [*known, *_TLS, "unix_socket"]
+        raise ConfigurationError(f"there is no option of this name{_nearest(name, names)}; known: {', '.join(names)}")
+    given = {
+        "host": "" if host.startswith("/") else host,
+        "unix_socket": socket or (host if host.startswith("/") else ""),
+        "port": int("".join(address.ports) or 0),
+        "user": address.user,
+        "password": address.password,
+        "database": address.database,
+    }
+    fixed = {"charset": "utf8mb4", "autocommit": True, "client_flag": found_rows}
+    return fixed | {name: value for name, value in given.items() if value} | _numbers(options, **known)
+
+
+def _tls(address: Address) -> tuple[str, dict[str, str]]:
+    """Read what a URL says of TLS: the mode, and the files. Who names an authority wants it to be asked."""
+    files = {name: address.options[f"ssl_{name}"] for name in ("ca", "cert", "key") if f"ssl_{name}" in address.options}
+    usual = "VERIFY_CA" if "ca" in files else "REQUIRED" if files else "PREFERRED"
+    mode = address.options.get("ssl_mode", usual).upper()
+    if mode not in _TLS_MODES:
+        raise ConfigurationError(f"ssl_mode of a URL is one of {', '.join(_TLS_MODES)}")
+    return mode, files
+
+
+def _tls_context(mode: str, files: dict[str, str]) -> Any:
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=files.get("ca"))
+        if "cert" in files:
+            context.load_cert_chain(files["cert"], files.get("key"))
+    except OSError as exc:  # ssl.SSLError, too
+        raise ConfigurationError("a file that ssl_ca, ssl_cert or ssl_key of this URL names can't be read") from exc
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # certificates that a server has made itself would not pass
+    context.check_hostname = mode == "VERIFY_IDENTITY"
+    context.verify_mode = ssl.CERT_REQUIRED if mode.startswith("VERIFY") else ssl.CERT_NONE
+    return context
+
+
+_ALIASES = {"postgres": "postgresql", "mariadb": "mysql"}
 _PACKAGES: dict[str, dict[str, Callable[[Address, bool], Opener]]] = {
     "sqlite": {"sqlite3": _sqlite3, "aiosqlite": _aiosqlite},
     "postgresql": {"psycopg": _psycopg, "psycopg2": _psycopg2, "asyncpg": _asyncpg},
+    "mysql": {"pymysql": _pymysql, "mysqlclient": _mysqlclient, "mysqldb": _mysqlclient, "asyncmy": _asyncmy},
 }
 #: Database and whether the face is async -> the packages for it, the best first.
 _PREFERRED = {
@@ -202,11 +316,19 @@ _PREFERRED = {
     ("sqlite", True): ["sqlite3"],
     ("postgresql", False): ["psycopg", "psycopg2"],
     ("postgresql", True): ["asyncpg", "psycopg", "psycopg2"],
+    ("mysql", False): ["mysqlclient", "pymysql"],
+    ("mysql", True): ["asyncmy", "mysqlclient", "pymysql"],
 }
+#: The package to install where it is another one than the best.
+_ADVISED = {("mysql", False): "pymysql"}  # mysqlclient needs a compiler
 _INSTALL = {
     "sqlite3": "this Python was built without it",
     "aiosqlite": 'pip install "mini_orm[async]"',
     "psycopg": 'pip install "mini_orm[postgres]"',
     "psycopg2": "pip install psycopg2-binary",
     "asyncpg": 'pip install "mini_orm[async]"',
+    "pymysql": 'pip install "mini_orm[mysql]"',
+    "mysqlclient": 'pip install "mini_orm[mysqlclient]"',
+    "mysqldb": 'pip install "mini_orm[mysqlclient]"',
+    "asyncmy": 'pip install "mini_orm[async]"',
 }

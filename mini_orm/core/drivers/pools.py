@@ -46,9 +46,18 @@ def _asyncpg_pool(pool: Any, driver: Driver) -> DriverPool:
     return DriverPool(driver, pool.get_max_size(), pool.acquire, pool.release, pool.close)
 
 
+def _asyncmy_pool(pool: Any, driver: Driver) -> DriverPool:
+    async def close() -> None:
+        pool.close()
+        await pool.wait_closed()
+
+    return DriverPool(driver, pool.maxsize, pool.acquire, pool.release, close)
+
+
 #: Root package and name of a pool's class -> its verbs, and the package and name of its connections' class.
 _POOLS: dict[tuple[str, str], tuple[Callable[[Any, Driver], DriverPool], str, str]] = {
     ("psycopg_pool", "ConnectionPool"): (_psycopg_pool, "psycopg", "Connection"),
     ("psycopg_pool", "AsyncConnectionPool"): (_psycopg_pool, "psycopg", "AsyncConnection"),
     ("asyncpg", "Pool"): (_asyncpg_pool, "asyncpg", "Connection"),
+    ("asyncmy", "Pool"): (_asyncmy_pool, "asyncmy", "Connection"),
 }

@@ -33,7 +33,7 @@ from ...errors import (
     SerializationFailure,
     UniqueViolation,
 )
-from ..codecs import decimal_text
+from ..decimals import decimal_text
 from ..dialects import SQLiteDialect
 from ..dialects.sqlite import float_bits
 from .base import Driver
@@ -79,6 +79,7 @@ class Sqlite3Driver(Driver):
     """Runs SQL through `sqlite3.Connection`."""
 
     name = "sqlite3"
+    requires_idle = True
     look_sql = "PRAGMA schema_version"
     no_params = ()
     # sqlite3 lets these through for values that it can't bind.

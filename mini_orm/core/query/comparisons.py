@@ -99,7 +99,7 @@ class Comparisons:
             encoded = [column.encode(value) for value in present]  # raises, and says which
         # What a db_type column holds is the driver's to know, so each value goes by itself.
         kind = column.type
-        count, limit = len(encoded), self._dialect.max_in_list if kind.db_type is None else None
+        count, limit = len(encoded), self._dialect.list_limit(kind) if kind.db_type is None else None
         if limit is not None and count > limit:
             params.append(self._dialect.many_value(kind, encoded))
             return ("IN", ref, negated, -1, has_none)
@@ -127,11 +127,9 @@ class Comparisons:
             text = plain_text(value)
         except Refused as exc:
             raise column.refused(exc) from column.error(value, exc)
-        longest = self._dialect.max_pattern
-        how: Any = op
-        if longest is not None and len(text) > longest and op in ("STARTSWITH", "ENDSWITH"):
-            how = f"LONG {op}"
-        params.append(self._dialect.match_value(how, text))
+        match: Any = op
+        how, values = self._dialect.choose_match(match, text)
+        params.extend(values)
         return ("MATCH", how, ref)
 
     # --- writing ---
@@ -179,7 +177,7 @@ class Comparisons:
     def _right(self, ref: Ref, operand: Token, scope: Scope) -> str:
         kind = scope.column(ref).type
         if operand[0] == "?":
-            return self._dialect.bound(self._mark, kind)
+            return self._dialect.operand(self._mark, kind)
         sql = self._expressions.write(operand, scope)
         if operand[2] == "int" and kind.kind == "decimal":
             return self._dialect.as_decimal(sql)
@@ -195,7 +193,7 @@ class Comparisons:
         if count < 0:
             sql = self._dialect.in_many(column, scope.column(ref).type, self._mark, negated=negated)
         else:
-            marks = ", ".join([self._dialect.bound(self._mark, scope.column(ref).type)] * count)
+            marks = ", ".join([self._dialect.operand(self._mark, scope.column(ref).type)] * count)
             sql = f"{column} {'NOT ' if negated else ''}IN ({marks})"
         if not has_none:
             return sql

@@ -31,13 +31,12 @@ from .paths import Scope, changing, selecting
 from .rows import RowDecoder, UncheckedRowDecoder, undecodable
 from .statements import InsertPlan, Plan, Statement
 from .tables import table_for
+from .updates import reads_assigned, update_of_found
 
 #: Shapes of statements kept for one model and dialect.
 CACHE_SIZE = 512
 #: A longer filter is compiled each time: its text is large, and hardly the same twice.
 CACHED_CONDITIONS = 200
-#: Rows in one multi-row INSERT: more make no difference that can be measured, and cost a longer text.
-BULK_ROWS = 200
 #: Rows in one INSERT by arrays: enough that the way to the server and back does not count.
 ARRAY_ROWS = 5000
 #: Keys that are no tuple and no mapping, without asking an abstract class.
@@ -82,7 +81,7 @@ class Compiler:
         self._rest = tuple(column for column in meta.columns if not column.pk)
         self._rest_values = _getter(self._rest)
         self._rest_encoders = tuple(table.columns[column.name].codec.encode for column in self._rest)
-        self._pk_encoders = tuple(column.codec.encode for column in self._pk)
+        self._pk_encoders = tuple(one.codec.coerce if one.meta.auto else one.codec.encode for one in self._pk)
         self._encoders = tuple(codec.encode for codec in table.codecs)
         self.bulk = BulkEncoder(meta, table.codecs, self._values)
         self._optional = frozenset(place for place, column in enumerate(meta.columns) if column.is_optional)
@@ -333,14 +332,16 @@ class Compiler:
         names = ", ".join(self._names[column.name] for column in columns)
         return f"INSERT INTO {self._table.quoted} ({names})"
 
-    def insert_rows(self, rows: int) -> str:
-        """Compile an INSERT of several rows with all columns."""
-        sql: str = self._plan(("insert_rows", rows), lambda: self._insert_into((), rows))
+    def insert_rows(self, rows: int, omitted: tuple[int, ...] = ()) -> str:
+        """Compile an INSERT of several rows without the omitted columns."""
+        if 1 < rows < self.bulk_rows():  # what is left of many: hardly the same twice
+            return self._insert_into(omitted, rows)
+        sql: str = self._plan(("insert_rows", rows, omitted), lambda: self._insert_into(omitted, rows))
         return sql
 
     def bulk_rows(self) -> int:
         """Return how many rows with all columns one statement may insert."""
-        return max(1, min(BULK_ROWS, self.dialect.max_params // len(self.meta.columns)))
+        return max(1, min(self.dialect.bulk_rows, self.dialect.max_params // len(self.meta.columns)))
 
     @property
     def takes_arrays(self) -> bool:
@@ -446,6 +447,9 @@ class Compiler:
         return self._bound(plan, params)
 
     def _make_update(self, targets: Sequence[Token], tokens: tuple[Token, ...], first: int) -> Plan:
+        if self.dialect.assigns_in_order and reads_assigned(targets):
+            sql, places = update_of_found(self._table, self.filters, targets, tokens, first)
+            return Plan(sql, _order(places))
         scope = changing(self._table, tokens)
         assignments = ", ".join(
             f"{self._names[name]} = {self.filters.write_assigned(token, name, scope)}" for name, token in targets

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from ...errors import QueryError
-from ..codecs import decimal_text
 from ..conditions import Arithmetic, Expression, F
+from ..decimals import decimal_text
 from ..dialects import Dialect
 from .paths import Scope
 from .tables import Column, Table
@@ -143,6 +143,18 @@ def expression_stack(token: Token, scope: Scope | None = None) -> int:
     if kind == "decimal":
         return max(3 + expression_stack(left, scope), 5 + expression_stack(right, scope))
     return max(expression_stack(left, scope), 3 + expression_stack(right, scope))
+
+
+def expression_fields(token: Token) -> set[Any]:
+    """Return the fields and paths that an operand reads."""
+    if token[0] == "F":
+        return {token[1]}
+    return {ref for part in token if isinstance(part, tuple) for ref in expression_fields(part)}
+
+
+def expression_numbers(token: Token) -> int:
+    """Count the values that an operand binds."""
+    return 1 if token == ("?",) else sum(expression_numbers(part) for part in token if isinstance(part, tuple))
 
 
 def expression_size(token: Token) -> int:

@@ -90,6 +90,10 @@ class Scope:
         """Return what a column takes of the parser's stack, beyond a plain name."""
         return 0
 
+    def alias(self) -> str:
+        """Return a name that nothing else in the statement has."""
+        return self._names.alias()
+
     def related(self, hops: tuple[Hop, ...]) -> RelatedScope:
         """Return the scope of the rows that relations lead to.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from ...errors import CodecError, ModelError, QueryError, QueryTypeError, RelationError
-from ..codecs import Codec, codec_error, make_codec
+from ..codecs import Codec, codec_error, make_codec, refusing_zero
 from ..columns import ColumnType
 from ..dialects import Dialect
 from ..json_values import Refused
@@ -123,7 +123,7 @@ class Table:
         self.meta = meta
         self.dialect = dialect
         try:
-            self.codecs = tuple(make_codec(column.type, dialect.forms) for column in meta.columns)
+            self.codecs = tuple(_codec(column, dialect) for column in meta.columns)
         except Refused as exc:
             raise ModelError(f"{meta.name}: the value of an Enum's member can't be stored: {exc}") from exc
         self.quoted = self._quote(meta.table)
@@ -237,6 +237,11 @@ class Table:
             hop = self._hops[name] = Hop(self, relation, target)
         hop.relation = relation
         return hop
+
+
+def _codec(column: ColumnMeta, dialect: Dialect) -> Codec:
+    codec = make_codec(column.type, dialect.forms)
+    return refusing_zero(codec) if column.auto and dialect.zero_makes_key else codec
 
 
 def table_for(meta: ModelMeta, dialect: Dialect) -> Table:

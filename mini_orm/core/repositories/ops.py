@@ -9,11 +9,18 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
-from ...errors import QueryError, QueryTypeError, SerializationFailure, UniqueViolation
+from ...errors import (
+    DeadlockDetected,
+    OperationalError,
+    QueryError,
+    QueryTypeError,
+    SerializationFailure,
+    UniqueViolation,
+)
 from ...validation import validate
 from ..conditions import C
 from ..database.executors import Executor
@@ -149,21 +156,23 @@ async def _insert_columns(
     bulk = compiler.bulk.encode(objects)
     if bulk is None:
         return None
-    auto = compiler.meta.auto
+    auto, dialect = compiler.meta.auto, compiler.dialect
     omitted = bulk.omitted
     if not omitted:
         await _whole(executor, compiler, bulk, lambda: _insert_bulk(executor, compiler, bulk))
         return [compiler.completed(obj, {}) for obj in objects] if compiler.meta.frozen else list(objects)
-    if auto is None or not compiler.dialect.supports_reserved_keys:
+    if auto is None or not (dialect.supports_reserved_keys or dialect.key_run_sql):
         return None
     place = compiler.meta.columns.index(auto)
-    if omitted != (place,):
+    if omitted != (place,) or bulk.size < len(objects):  # there may be no other column
         return None
     _refuse_twice(compiler, cls, objects)
 
     executor.refuse_read_only()
 
     async def work() -> Sequence[int] | None:
+        if not dialect.supports_reserved_keys:
+            return await _insert_run(executor, compiler, bulk.rows(), omitted)
         keys = await _next_keys(executor, compiler, len(objects))
         if keys is not None:
             bulk.columns[place] = keys
@@ -205,7 +214,7 @@ async def _next_keys(executor: Executor, compiler: Compiler, count: int) -> Sequ
     auto, dialect, table = compiler.meta.auto, compiler.dialect, compiler.meta.table
     assert auto is not None
     if dialect.sequence_keys_sql:
-        params = [table, auto.column, count, table, auto.column]
+        params = [table, auto.column, table, count, auto.column]
         return sorted(row[0] for row in await executor.fetch_all(dialect.sequence_keys_sql, params)) or None
     highest = await _highest_key(executor, compiler)
     if highest is None or highest + count > _MAX_KEY:
@@ -219,6 +228,7 @@ async def _insert_rows(
     keys: list[int | None] = [None] * len(rows)
     if compiler.meta.auto is not None and compiler.dialect.supports_reserved_keys:
         keys = await _reserve_keys(executor, compiler, rows)
+    run = _run_of(compiler)
     filled: list[Mapping[str, Any]] = []
     start = 0
     while start < len(rows):
@@ -226,7 +236,10 @@ async def _insert_rows(
         end = start + 1
         while end < len(rows) and rows[end][0] == omitted:
             end += 1
-        if omitted:
+        if run and omitted == run and end - start > 1:
+            found = await _insert_run(executor, compiler, [values for _, values in rows[start:end]], omitted)
+            filled.extend({compiler.meta.columns[run[0]].name: key} for key in found)
+        elif omitted:
             for place in range(start, end):
                 plan = compiler.insert(omitted)
                 filled.append(await _inserted(executor, compiler, plan, objects[place], rows[place][1]))
@@ -313,10 +326,50 @@ async def _highest_key(executor: Executor, compiler: Compiler) -> int | None:
     return highest
 
 
+def _run_of(compiler: Compiler) -> tuple[int, ...]:
+    """Return what rows leave out whose keys follow each other; `()` where the database does not say so."""
+    auto, columns = compiler.meta.auto, compiler.meta.columns
+    is_known = auto is not None and len(columns) > 1 and compiler.dialect.key_run_sql
+    return (columns.index(auto),) if is_known else ()
+
+
+async def _insert_run(
+    executor: Executor, compiler: Compiler, rows: Sequence[Sequence[Any]], omitted: tuple[int, ...]
+) -> list[int]:
+    """Insert rows without their key, many in a statement, and return the keys that the database gave them."""
+    keys: list[int] = []
+    for part in _parts(compiler, rows):
+        first = await executor.insert_row(compiler.insert_rows(len(part), omitted), list(chain.from_iterable(part)))
+        step, made = await executor.fetch_one(compiler.dialect.key_run_sql) or (1, 0)
+        if first <= 0 or made != first:
+            raise OperationalError(
+                "the database took the rows and made no keys for them; a trigger may have given some"
+            )
+        keys.extend(range(first, first + len(part) * step, step))
+    return keys
+
+
+def _parts(compiler: Compiler, rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    """Cut rows into what one statement takes, where their values become part of its text."""
+    size, longest = compiler.bulk_rows(), compiler.dialect.max_statement
+    if longest is not None:
+        size = max(1, min(size, longest // max(map(_length, rows))))
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _length(row: Sequence[Any]) -> int:
+    """Estimate how long the values of a row are in the text of a statement, each character escaped."""
+    return sum(30 + 4 * len(value) if type(value) in (str, bytes) else 30 for value in row)
+
+
 async def _insert_same(executor: Executor, compiler: Compiler, rows: Sequence[Sequence[Any]]) -> None:
     """Insert rows that have all columns, many in a statement."""
     if compiler.takes_arrays:
         await _insert_arrays(executor, compiler, list(zip(*rows, strict=True)))
+        return
+    if compiler.dialect.max_statement is not None:
+        for part in _parts(compiler, rows):
+            await executor.execute(compiler.insert_rows(len(part)), list(chain.from_iterable(part)))
         return
     size = compiler.bulk_rows()
     whole = len(rows) - len(rows) % size
@@ -363,9 +416,10 @@ async def get_or_create(
     values = _looked_up(compiler, lookup, defaults)
     where = [C.eq(name, value) for name, value in lookup.items()]
     sql, params = compiler.select(where, None, 1, None)
-    violation: UniqueViolation | None = None
+    violation: UniqueViolation | DeadlockDetected | None = None
+    is_inside = executor.in_transaction
     for _ in range(_ATTEMPTS):
-        row = await executor.fetch_one(sql, params)
+        row = await executor.fetch_one(sql if violation is None else sql + compiler.dialect.latest_read, params)
         if row is not None:
             return compiler.decoder.one(cls, row), False
         obj = build(cls, compiler.meta, values)
@@ -375,9 +429,14 @@ async def get_or_create(
         except UniqueViolation as exc:
             if not compiler.is_about(exc, lookup):
                 raise
-            if violation is None:
+            if not isinstance(violation, UniqueViolation):
                 await _refuse_snapshot(executor, compiler, sql, params, exc)
             violation = exc  # another was first; if its row is gone again, so is the obstacle
+            continue
+        except DeadlockDetected as exc:
+            if is_inside:
+                raise  # the caller's transaction is gone
+            violation = exc  # several waited for one that was rolled back
             continue
         return compiler.completed(obj, filled), True
     assert violation is not None

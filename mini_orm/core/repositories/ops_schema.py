@@ -7,6 +7,7 @@ Rules of this file:
   each model is ensured once. Inside of one nobody waits, as who has the lock may be waiting for that very transaction.
 - `ensure` notes what it ensured, and that counts from its commit on. A failure leaves nothing behind: the next action
   tries again.
+- Where a change of the schema ends the transaction, it is made on another connection of the pool, if one is free.
 - The flow is written once. On the sync face nothing in it suspends, and `drive` runs it.
 """
 
@@ -16,10 +17,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from ...errors import NotRegisteredError
+from ...errors import LockTimeout, NotRegisteredError, PoolTimeout, TransactionError
 from ..database.database import Database, Operation
 from ..database.database_async import AsyncDatabase
 from ..database.executors import Executor
+from ..database.pooling import Pool
 from ..database.registry import Registry
 from ..dialects import Dialect
 from ..models import model_meta
@@ -88,6 +90,8 @@ async def prepared(
         return operation
     missing = _unready(registry, models)
     if missing and db._scope_here() is not None:
+        if await _ensured_apart(db, missing, flags):
+            return operation
         return _after_ensure(operation, db.dialect, missing, flags)
     if missing:
         await _look_after(db, lambda: _unready(registry, models), flags)
@@ -120,12 +124,50 @@ async def _look_after(db: Database | AsyncDatabase, find: Callable[[], list[type
         if not _is_inside(db):
             await hold.acquire()
         models = find()
-        if models:
+        if models and not await _ensured_apart(db, models, flags):
             made = db.run(ensure, db.dialect, models, flags.schema_conflict)
             if isinstance(made, Awaitable):
                 await made
     finally:
         hold.release()
+
+
+async def _ensured_apart(db: Database | AsyncDatabase, models: list[type], flags: Flags) -> bool:
+    """Ensure models beside the caller's transaction where that would end, if its pool has another connection free.
+
+    Returns:
+        Whether that was done.
+
+    Raises:
+        TransactionError: a transaction has the tables in use.
+    """
+    if db.dialect.supports_transactional_ddl or db._scope_here() is None:
+        return False
+    if not isinstance(db._source, Pool) or db._source.in_the_middle() is not None:
+        return False
+    try:
+        made = db._run_pooled(0, _ensure_in_haste, db.dialect, models, flags.schema_conflict)
+        if isinstance(made, Awaitable):
+            await made
+    except (PoolTimeout, TransactionError):
+        return False  # waiting might never end, as it would be for transactions like this one
+    except LockTimeout as exc:
+        names = ", ".join(cls.__name__ for cls in models)
+        raise TransactionError(
+            f"the schema of {names} can't be changed while a transaction has its tables in use, which may be this one; "
+            "ensure it before the transaction, with register() or ensure_schema"
+        ) from exc
+    return True
+
+
+async def _ensure_in_haste(executor: Executor, dialect: Dialect, models: list[type], schema_conflict: Policy) -> None:
+    """Do what `ensure` does, but fail soon where another transaction is in the way."""
+    hurry, calm_down = dialect.schema_haste_sql
+    await executor.command(hurry)
+    try:
+        await ensure(executor, dialect, models, schema_conflict)
+    finally:
+        await executor.command(calm_down, unwinding=True)
 
 
 def _is_inside(db: Database | AsyncDatabase) -> bool:

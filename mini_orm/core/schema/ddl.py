@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from ...errors import ModelError
 from ..dialects import Dialect
@@ -45,8 +45,13 @@ def create_index_sql(
 
 
 def create_indexes_sql(cls: type, dialect: Dialect, *, if_not_exists: bool = False) -> list[str]:
-    """Return the CREATE INDEX statements of a model: fields first, then `__indexes__`, each once."""
+    """Return the CREATE INDEX statements of a model: fields first, then `__indexes__`, each once.
+
+    Raises:
+        ModelError: the database can't have one of them.
+    """
     meta = model_meta(cls)
+    check_indexes(meta, dialect)
     return [index_sql(meta, index, dialect, if_not_exists=if_not_exists) for index in meta.indexes]
 
 
@@ -107,10 +112,12 @@ def in_key_order(models: Iterable[type]) -> list[type]:
 
 def add_column_sql(meta: ModelMeta, column: ColumnMeta, dialect: Dialect, default: str | None) -> str:
     """Return the ALTER TABLE that adds a column, with its foreign key and this default."""
-    parts = [f"ALTER TABLE {dialect.quote(meta.table)} ADD COLUMN {_column(meta, column, dialect, default)}"]
-    if column.fk is not None:
-        parts.append(_reference(column.fk, dialect))
-    return " ".join(parts)
+    sql = f"ALTER TABLE {dialect.quote(meta.table)} ADD COLUMN {_column(meta, column, dialect, default)}"
+    if column.fk is None:
+        return sql
+    if dialect.supports_column_references:
+        return f"{sql} {_reference(column.fk, dialect)}"
+    return f"{sql}, ADD {_foreign_key(column, column.fk, dialect)}"
 
 
 def index_sql(meta: ModelMeta, index: IndexMeta, dialect: Dialect, *, if_not_exists: bool = False) -> str:
@@ -119,6 +126,22 @@ def index_sql(meta: ModelMeta, index: IndexMeta, dialect: Dialect, *, if_not_exi
     if if_not_exists and dialect.supports_index_if_not_exists:
         start += " IF NOT EXISTS"
     return f"{start} {dialect.quote(index.name)} ON {dialect.quote(meta.table)} ({_names(index.columns, dialect)})"
+
+
+def replace_index_sql(meta: ModelMeta, index: IndexMeta, live: str, dialect: Dialect) -> tuple[str, ...]:
+    """Return the statements that put an index of a model in the place of the one that is called `live`."""
+    table, columns = dialect.quote(meta.table), _names(index.columns, dialect)
+    return dialect.replace_index(dialect.quote(live), dialect.quote(index.name), table, columns, unique=index.unique)
+
+
+def check_indexes(meta: ModelMeta, dialect: Dialect) -> None:
+    """Refuse indexes that the database can't have.
+
+    Raises:
+        ModelError: says which, and why.
+    """
+    for index in meta.indexes:
+        _check_key(meta, f"the index {index.name!r}", index.columns, dialect)
 
 
 def type_sql(meta: ModelMeta, column: ColumnMeta, dialect: Dialect) -> str:
@@ -151,6 +174,7 @@ def default_sql(meta: ModelMeta, column: ColumnMeta, dialect: Dialect) -> str | 
 def _table(meta: ModelMeta, dialect: Dialect, if_not_exists: bool, *, later: Collection[str]) -> str:
     lines = [_column(meta, column, dialect, default_sql(meta, column, dialect)) for column in meta.columns]
     if meta.auto is None:
+        _check_key(meta, "the primary key", meta.pk, dialect)
         lines.append(f"PRIMARY KEY ({_names(meta.pk, dialect)})")
     lines += [
         _foreign_key(column, column.fk, dialect)
@@ -182,6 +206,12 @@ def _reference(fk: ForeignKey, dialect: Dialect) -> str:
     table, target = fk.resolve()
     action = f" ON DELETE {fk.on_delete}" if fk.on_delete else ""
     return f"REFERENCES {dialect.quote(table)} ({dialect.quote(target)}){action}"
+
+
+def _check_key(meta: ModelMeta, what: str, columns: Sequence[ColumnMeta], dialect: Dialect) -> None:
+    refusal = dialect.refusal_to_index({one.column: type_sql(meta, one, dialect) for one in columns if not one.auto})
+    if refusal is not None:
+        raise ModelError(f"{meta.name}: {what}: {refusal}", model=meta.name, field=columns[0].name)
 
 
 def _names(columns: Iterable[ColumnMeta], dialect: Dialect) -> str:

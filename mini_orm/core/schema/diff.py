@@ -19,7 +19,7 @@ from ..codecs import make_codec
 from ..dialects import Dialect
 from ..json_values import Refused
 from ..models import ColumnMeta, IndexMeta, ModelMeta
-from .ddl import add_column_sql, create_schema_sql, default_sql, index_sql, type_sql
+from .ddl import add_column_sql, check_indexes, create_schema_sql, default_sql, index_sql, replace_index_sql, type_sql
 from .inspect import LiveColumn, LiveForeignKey, LiveIndex, LiveTable
 
 Severity = Literal["safe", "logged", "conflict"]
@@ -66,6 +66,8 @@ def diff(meta: ModelMeta, live: LiveTable | None, dialect: Dialect, taken: Mappi
     if live.kind != "table":
         message = f"the name of the table {meta.table!r} is that of something else: {live.kind}"
         return [Difference("conflict", "table", meta.table, message, is_mendable=False), *found]
+    if live.flaw is not None:
+        found.append(Difference("conflict", "table", meta.table, f"the table {meta.table!r}: {live.flaw}"))
     comparison = _Comparison(meta, live, dialect)
     parts = (comparison.columns(), comparison.primary_key(), comparison.foreign_keys(), comparison.indexes())
     return [*found, *(difference for part in parts for difference in part)]
@@ -159,12 +161,16 @@ class _Comparison:
         wanted = tuple(column.column for column in self.meta.pk)
         live = self.live.primary_key
         name = ", ".join(wanted)
-        if self._fold_all(live) != self._fold_all(wanted):
+        keys = [self.dialect.fold(one) for one in wanted]
+        if self._fold_all(live) != tuple(keys):
             message = f"the primary key is ({', '.join(live)}), the model's ({name})"
             yield Difference("conflict", "primary key", name, message)
-        elif self.meta.auto is not None and not self.there[self.dialect.fold(name)].is_auto:
+        elif self.meta.auto is not None and not self.there[keys[0]].is_auto:
             message = f"the database hands out no values for the key {name!r}, which takes {self.dialect.auto_key}"
             yield Difference("conflict", "primary key", name, message)
+        elif self.meta.auto is None and self.dialect.zero_makes_key and any(self.there[one].is_auto for one in keys):
+            message = f"the database hands out values for the key ({name}), and takes 0 for a wish to have one"
+            yield Difference("logged", "primary key", name, message)
 
     def foreign_keys(self) -> Iterator[Difference]:
         wanted = {self.dialect.fold(column.column): column for column in self.meta.columns if column.fk is not None}
@@ -194,13 +200,17 @@ class _Comparison:
         if self.dialect.fold(live.table) != self.dialect.fold(table) or not is_same:
             message = f"{_refers(live)}, the model's to {table!r} ({target})"
             yield Difference("conflict", "foreign key", column.column, message)
-        elif live.on_delete.upper() != (fk.on_delete or "NO ACTION"):
+        elif self._action(live.on_delete.upper()) != self._action(fk.on_delete or "NO ACTION"):
             message = f"{_refers(live)} with ON DELETE {live.on_delete}, the model's {fk.on_delete or 'NO ACTION'}"
             yield Difference("logged", "foreign key", column.column, message)
+
+    def _action(self, name: str) -> str:
+        return self.dialect.same_actions.get(name, name)
 
     # --- indexes ---
 
     def indexes(self) -> Iterator[Difference]:
+        check_indexes(self.meta, self.dialect)
         there = {self.dialect.fold(index.name): index for index in self.live.indexes}
         for index in self.meta.indexes:
             live = there.pop(self.dialect.fold(index.name), None)
@@ -211,8 +221,8 @@ class _Comparison:
                 message = f"the index {index.name!r} is another, and a constraint's"
                 yield Difference("conflict", "index", index.name, message)
             elif not self._is_same(index, live):
-                drop = self.dialect.drop_index(self.dialect.quote(live.name), self.dialect.quote(self.meta.table))
-                yield Difference("safe", "index", index.name, f"the index {index.name!r} is another", (drop, create))
+                anew = replace_index_sql(self.meta, index, live.name, self.dialect)
+                yield Difference("safe", "index", index.name, f"the index {index.name!r} is another", anew)
         for live in there.values():
             if not live.is_constraint:
                 message = f"the index {live.name!r} is in the database only"

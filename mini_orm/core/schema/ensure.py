@@ -22,7 +22,7 @@ from ..database.executors import Executor, log
 from ..database.transactions import atomic
 from ..dialects import Dialect
 from ..models import ModelMeta, model_meta
-from .apply import check_face, lock_schema, models_in_order, refuse_clashes
+from .apply import changing_schema, check_face, models_in_order, refuse_clashes
 from .ddl import new_table_sql
 from .diff import Difference, diff
 from .inspect import dependent_keys, index_obstacle, inspect, is_elsewhere, referring_tables
@@ -37,7 +37,8 @@ def ensure_schema(db: Database, model: type | Iterable[type], *, schema_conflict
     What is missing is made: tables, indexes, and columns that are nullable or have a `server_default` or a constant
     default in the class, which the rows that are there get. Indexes that have changed are made anew. Columns that only
     the database has are left alone, if they need no value. What is merely not as it could be (a missing foreign key,
-    an index that only the database has) is logged. All of it happens in one transaction, or nothing; several processes
+    an index that only the database has) is logged. All of it happens in one transaction, or nothing; on MySQL and
+    MariaDB, where no statement of this kind can be undone, an error says what was done before it. Several processes
     at once don't collide.
 
     Args:
@@ -54,6 +55,7 @@ def ensure_schema(db: Database, model: type | Iterable[type], *, schema_conflict
             `"recreate"`: rows of another table refer to it, or something else has its name. In both cases: something
             else has the name of an index, or rows are equal in the columns of a new unique index.
         SchemaError: two of the models' tables and indexes have one name.
+        TransactionError: on MySQL and MariaDB: something is missing inside of a transaction, which it would end.
         ValueError: `schema_conflict` is neither.
     """
     check_face(db, Database, "ensure_schema")
@@ -100,6 +102,7 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
     """Bring the tables of models that are in order already up to date; return the statements run."""
     check_policy(schema_conflict)
     refuse_clashes(models)
+    dialect = executor.settled(dialect)
     recreated: list[_Look] = []
     statements: list[str] = []
 
@@ -108,7 +111,6 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
         statements.append(sql)
 
     async def mend() -> list[_Look]:
-        await lock_schema(executor, dialect)
         looks = [await _look(executor, dialect, cls) for cls in models]
         if schema_conflict == "recreate":
             recreated.extend(await _recreatable(executor, dialect, looks))
@@ -134,12 +136,14 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
         for sql in last:
             await run(sql)
         for sql in others:
-            await _put_back(executor, run, sql)
+            await _put_back(executor, dialect, run, sql)
         return looks
 
     looks = [await _look(executor, dialect, cls) for cls in models]
     if any(difference.severity != "logged" for look in looks for difference in look.differences):
-        looks = await atomic(executor, mend)
+        if schema_conflict == "raise":
+            _refuse(looks)
+        looks = await changing_schema(executor, dialect, mend, statements)
     for look in looks:
         _log(look, look in recreated)
     executor.remember(models)
@@ -194,10 +198,10 @@ def _refuse(looks: list[_Look]) -> None:
         raise errors[0]
 
 
-async def _put_back(executor: Executor, run: Callable[[str], Awaitable[None]], sql: str) -> None:
+async def _put_back(executor: Executor, dialect: Dialect, run: Callable[[str], Awaitable[None]], sql: str) -> None:
     """Make a foreign key of another table again, which had to go with the table that it referred to."""
     try:
-        await atomic(executor, lambda: run(sql))
+        await (atomic(executor, lambda: run(sql)) if dialect.supports_transactional_ddl else run(sql))
     except ProgrammingError as exc:
         log.warning("a foreign key fits the table that was made anew no more, and is gone: %s (%s)", sql, exc)
 

@@ -1,8 +1,10 @@
 """Reads what is in a database: `inspect` gives a table as plain facts, which `diff` compares with a model.
 
-The SQL that asks is the dialect's; its rows are these, on every database:
+The SQL that asks is the dialect's, and has a mark for the table's name, or several; its rows are these, on every
+database:
 
-- `table_kind_sql`: what stands under a table's name (`"table"`, `"view"`, …), if anything does.
+- `table_kind_sql`: what stands under a table's name (`"table"`, `"view"`, …), if anything does; what is amiss with the
+  table as a whole (`NULL`: nothing).
 - `index_table_sql`, with the names of an index and of its table: what else has the name of the index: table, kind. The
   table of the index that has it (`"index"`), or the table (`"table"`, `"view"`, …) that has the name itself.
 - `columns_sql`, in the order of the table: name, type, nullable, default, place in the primary key (from 1; 0: none),
@@ -69,7 +71,10 @@ class LiveIndex:
 
 @dataclass(frozen=True, slots=True)
 class LiveTable:
-    """What stands under a table's name. Only a `kind` of `"table"` has anything else."""
+    """What stands under a table's name. Only a `kind` of `"table"` has anything else.
+
+    `flaw`: what is amiss with it as a whole.
+    """
 
     name: str
     kind: str = "table"
@@ -78,6 +83,7 @@ class LiveTable:
     foreign_keys: tuple[LiveForeignKey, ...] = ()
     indexes: tuple[LiveIndex, ...] = ()
     has_rows: bool = False
+    flaw: str | None = None
 
 
 async def inspect(executor: Executor, dialect: Dialect, table: str) -> LiveTable | None:
@@ -89,10 +95,13 @@ async def inspect(executor: Executor, dialect: Dialect, table: str) -> LiveTable
     if not dialect.columns_sql:
         name = type(dialect).__name__
         raise ConfigurationError(f"{name} can't read the schema of a database; apply_schema works without")
-    kind = await executor.fetch_one(dialect.table_kind_sql, [table])
-    if kind is None or kind[0] != "table":
-        return None if kind is None else LiveTable(table, kind[0])
-    columns = await executor.fetch_all(dialect.columns_sql, [table])
+    found = await executor.fetch_one(dialect.table_kind_sql, [table])
+    if found is None:
+        return None
+    kind, flaw = found
+    if kind != "table":
+        return LiveTable(table, kind)
+    columns = await executor.fetch_all(dialect.columns_sql, [table] * _marks(dialect.columns_sql, dialect))
     indexes = await executor.fetch_all(dialect.indexes_sql, [table])
     foreign_keys = await executor.fetch_all(dialect.foreign_keys_sql, [table])
     keyed = sorted((row for row in columns if row[4]), key=itemgetter(4))
@@ -103,6 +112,7 @@ async def inspect(executor: Executor, dialect: Dialect, table: str) -> LiveTable
         foreign_keys=tuple(_foreign_key(list(rows)) for _, rows in groupby(foreign_keys, itemgetter(0))),
         indexes=tuple(_index(list(rows)) for _, rows in groupby(indexes, itemgetter(0))),
         has_rows=await _has_row(executor, dialect, f"SELECT 1 FROM {dialect.quote(table)} LIMIT 1"),
+        flaw=flaw,
     )
 
 
@@ -149,6 +159,10 @@ async def is_elsewhere(executor: Executor, dialect: Dialect, table: str) -> bool
     if not dialect.is_elsewhere_sql:
         return False
     return await executor.fetch_one(dialect.is_elsewhere_sql, [table]) is not None
+
+
+def _marks(sql: str, dialect: Dialect) -> int:
+    return sql.count(dialect.placeholder("name"))
 
 
 async def _has_row(executor: Executor, dialect: Dialect, sql: str) -> bool:
