@@ -90,5 +90,15 @@ def _on_postgres(rows: int) -> Databases:
     return PostgresDatabases(rows)
 
 
+def _on_mysql(rows: int) -> Databases:
+    from .databases_mysql import MySQLDatabases  # as above
+
+    return MySQLDatabases(rows)
+
+
 #: By the name on the command line: what makes its databases, given the number of rows.
-DATABASES: dict[str, Callable[[int], Databases]] = {"sqlite": SqliteFiles, "postgres": _on_postgres}
+DATABASES: dict[str, Callable[[int], Databases]] = {
+    "sqlite": SqliteFiles,
+    "postgres": _on_postgres,
+    "mysql": _on_mysql,
+}

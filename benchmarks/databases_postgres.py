@@ -9,12 +9,12 @@ from types import TracebackType
 import psycopg
 
 from mini_orm import Database
-from tests.servers import Postgres, Unavailable, postgres
-from tests.servers.provide import private
+from tests.servers import Postgres
 
 from .contestants.postgres import connect
 from .databases import Databases, NotAvailable, fill, package_version
 from .models import FIELDS
+from .servers import have
 
 
 class PostgresDatabases(Databases):
@@ -28,8 +28,7 @@ class PostgresDatabases(Databases):
         self._prefix = f"mini_orm_benchmark_{os.getpid()}"
         self._names: list[str] = []
         with ExitStack() as stack:
-            if postgres() is None:
-                _start(stack)
+            have(Postgres, stack)
             try:
                 self._admin = stack.enter_context(connect())
             except psycopg.OperationalError as exc:
@@ -74,15 +73,3 @@ def _settle(db: Database) -> None:
         db.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         db.execute(f"VACUUM (ANALYZE) {table}")
         db.execute(f"VACUUM (ANALYZE) original_{table}")
-
-
-def _start(stack: ExitStack) -> None:
-    """Start a server and name it, for the contestants' processes, by variables, until the stack is closed."""
-    try:
-        started = stack.enter_context(private(Postgres))
-    except Unavailable as exc:
-        variable, _ = Postgres.variables["host"]
-        raise NotAvailable(f"no PostgreSQL: {exc}; {variable} can name one") from exc
-    variables = Postgres.as_variables(started.params)
-    os.environ.update(variables)
-    stack.callback(lambda: [os.environ.pop(name) for name in variables])

@@ -185,11 +185,11 @@ def _only_the_table(result: Any) -> None:
 
 
 OPERATIONS = (
-    Operation("get", "get by key", {"sqlite": 1.0, "postgres": 1.05}, 1000, _one_key_each, _user),
+    Operation("get", "get by key", {"sqlite": 1.0, "postgres": 1.05, "mysql": 1.05}, 1000, _one_key_each, _user),
     Operation(
         "list_plain",
         "list, 5 plain columns",
-        {"sqlite": 1.0, "postgres": 1.0},
+        {"sqlite": 1.0, "postgres": 1.0, "mysql": 1.05},
         1,
         _nothing,
         _contacts,
@@ -199,30 +199,47 @@ OPERATIONS = (
     Operation(
         "list_rich",
         "list, 9 columns with codecs",
-        {"sqlite": 0.75, "postgres": 0.8},
+        {"sqlite": 0.75, "postgres": 0.8, "mysql": 0.8},
         1,
         _nothing,
         _users,
         unit="row",
         grows=True,
     ),
-    Operation("filter", "filter + order + limit 20", {"sqlite": 0.9, "postgres": 1.0}, 50, _filter_ages, _users),
-    Operation("count", "count with a filter", {"sqlite": 1.03, "postgres": 1.03}, 20, _count_ages, _itself, grows=True),
+    Operation(
+        "filter", "filter + order + limit 20", {"sqlite": 0.9, "postgres": 1.0, "mysql": 1.0}, 50, _filter_ages, _users
+    ),
+    Operation(
+        "count",
+        "count with a filter",
+        {"sqlite": 1.03, "postgres": 1.03, "mysql": 1.03},
+        20,
+        _count_ages,
+        _itself,
+        grows=True,
+    ),
     Operation(
         "update_where",
         "update_where",
-        {"sqlite": 1.03, "postgres": 1.03},
+        {"sqlite": 1.03, "postgres": 1.03, "mysql": 1.03},
         5,
         _changes_by_age,
         _itself,
         grows=True,
         writes="users",
     ),
-    Operation("exists", "exists by an indexed column", {"sqlite": 1.3, "postgres": 1.05}, 2000, _emails, _itself),
+    Operation(
+        "exists",
+        "exists by an indexed column",
+        {"sqlite": 1.3, "postgres": 1.05, "mysql": 1.05},
+        2000,
+        _emails,
+        _itself,
+    ),
     Operation(
         "insert",
         "insert one, committed",
-        {"sqlite": 1.1, "postgres": 1.05},
+        {"sqlite": 1.1, "postgres": 1.05, "mysql": 1.05},
         150,
         _one_new_user_each,
         _user,
@@ -231,7 +248,7 @@ OPERATIONS = (
     Operation(
         "insert_in_transaction",
         "insert one, in a transaction",
-        {"sqlite": 1.1, "postgres": 1.05},
+        {"sqlite": 1.1, "postgres": 1.05, "mysql": 1.05},
         500,
         _new_users_at_once,
         _users,
@@ -240,7 +257,7 @@ OPERATIONS = (
     Operation(
         "update_in_transaction",
         "update one, in a transaction",
-        {"sqlite": 1.2, "postgres": 1.05},
+        {"sqlite": 1.2, "postgres": 1.05, "mysql": 1.05},
         500,
         _changed_users,
         _itself,
@@ -249,7 +266,7 @@ OPERATIONS = (
     Operation(
         "delete_in_transaction",
         "delete one, in a transaction",
-        {"sqlite": 1.15, "postgres": 1.05},
+        {"sqlite": 1.15, "postgres": 1.05, "mysql": 1.05},
         1000,
         _stored_users,
         _itself,
@@ -258,7 +275,7 @@ OPERATIONS = (
     Operation(
         "insert_many",
         "insert_many with keys",
-        {"sqlite": 1.15, "postgres": 0.5},
+        {"sqlite": 1.15, "postgres": 0.5, "mysql": 1.1},
         10_000,
         _new_users_at_once,
         _only_the_table,
@@ -268,7 +285,7 @@ OPERATIONS = (
     Operation(
         "insert_many_given",
         "insert_many without keys",
-        {"sqlite": 0.9, "postgres": 0.55},
+        {"sqlite": 0.9, "postgres": 0.55, "mysql": 1.0},
         10_000,
         _members_at_once,
         _only_the_table,
@@ -278,7 +295,7 @@ OPERATIONS = (
     Operation(
         "eager_load",
         "eager load, 10 posts an author",
-        {"sqlite": 1.1, "postgres": 1.1},
+        {"sqlite": 1.1, "postgres": 1.1, "mysql": 1.1},
         1,
         _nothing,
         _authors,
@@ -286,8 +303,10 @@ OPERATIONS = (
         grows=True,
     ),
     Operation("get_async", "async get", {"sqlite": 0.45}, 100, _one_key_each, _user),
-    Operation("get_tasks", "async get, 50 tasks", {"postgres": 0.6}, 2000, _all_keys_at_once, _users),
-    Operation("list_tasks", "async list of 100, 50 tasks", {"postgres": 0.7}, 200, _all_keys_at_once, _pages),
+    Operation("get_tasks", "async get, 50 tasks", {"postgres": 0.6, "mysql": 1.1}, 2000, _all_keys_at_once, _users),
+    Operation(
+        "list_tasks", "async list of 100, 50 tasks", {"postgres": 0.7, "mysql": 1.1}, 200, _all_keys_at_once, _pages
+    ),
 )
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import mini_orm
 
-from .rounds import BASELINE, Result
+from .rounds import Result, baseline_of
 from .startup import NAME, TARGET_MIB, TARGET_MS, ImportCost
 
 #: Whose ratios have targets.
@@ -51,12 +51,19 @@ def _number(value: float | None, digits: int = 2) -> str:
     return GAP if value is None else f"{value:.{digits}f}"
 
 
-def _line(result: Result, database: str, others: Sequence[str]) -> list[str]:
+def _cells(result: Result, name: str) -> list[str]:
+    """Write what is known of a contestant: the time of hand-written code, the ratios of everybody else."""
+    if baseline_of(name) != name:
+        return [_number(result.least_ratio(name)), _number(result.median_ratio(name))]
+    seconds = result.seconds.get(name)
+    return [f"{median(seconds) * 1e6:.2f} / {result.operation.unit}" if seconds else GAP]
+
+
+def _line(result: Result, database: str, contestants: Sequence[str]) -> list[str]:
     operation = result.operation
-    raw = result.seconds.get(BASELINE)
-    cells = [operation.title, f"`{operation.name}`", GAP if not raw else f"{median(raw) * 1e6:.2f} / {operation.unit}"]
-    for name in others:
-        cells += [_number(result.least_ratio(name)), _number(result.median_ratio(name))]
+    cells = [operation.title, f"`{operation.name}`"]
+    for name in contestants:
+        cells += _cells(result, name)
     target = operation.targets.get(database)
     if result.disagreeing:
         said = f"results differ: {', '.join(sorted(result.disagreeing))}"
@@ -66,12 +73,11 @@ def _line(result: Result, database: str, others: Sequence[str]) -> list[str]:
 
 
 def table(results: Sequence[Result], database: str, contestants: Sequence[str]) -> str:
-    """Write the table of ratios in Markdown, in columns that a terminal shows well."""
-    others = [name for name in contestants if name != BASELINE]
-    heads = ["operation", "name", f"{BASELINE}, µs"]
-    for name in others:
-        heads += [f"{name}: min", "median"]
-    lines = [_line(result, database, others) for result in results]
+    """Write the table of times and ratios in Markdown, in columns that a terminal shows well."""
+    heads = ["operation", "name"]
+    for name in contestants:
+        heads += [f"{name}, µs"] if baseline_of(name) == name else [f"{name}: min", "median"]
+    lines = [_line(result, database, contestants) for result in results]
     return _markdown([*heads, "target", ""], lines, left=2)
 
 

@@ -19,6 +19,15 @@ ROOT = Path(__file__).resolve().parent.parent
 BASELINE = "raw"
 
 
+def baseline_of(name: str) -> str:
+    """Return by whom a contestant is measured: the hand-written code on the driver that its name tells, if it does.
+
+    So `mini_orm (PyMySQL)` is measured by `raw (PyMySQL)`, and `mini_orm` by `raw`.
+    """
+    _, bracket, driver = name.partition(" (")
+    return f"{BASELINE}{bracket}{driver}"
+
+
 class ContestantFailed(Exception):
     """A contestant's process reported an error, or is gone."""
 
@@ -102,7 +111,7 @@ class Result:
 
     def ratios(self, name: str) -> list[float]:
         """Return a contestant's time in each round, divided by that of hand-written code in the same round."""
-        mine, raw = self.seconds.get(name, []), self.seconds.get(BASELINE, [])
+        mine, raw = self.seconds.get(name, []), self.seconds.get(baseline_of(name), [])
         return [own / hand for own, hand in zip(mine, raw, strict=bool(mine and raw))]
 
     def median_ratio(self, name: str) -> float | None:
@@ -118,7 +127,7 @@ class Result:
         """Return the ratio of the two shortest times: what is left when nothing disturbs either."""
         if not self.ratios(name):
             return None
-        return min(self.seconds[name]) / min(self.seconds[BASELINE])
+        return min(self.seconds[name]) / min(self.seconds[baseline_of(name)])
 
 
 def disagreeing(digests: Mapping[str, str]) -> set[str]:

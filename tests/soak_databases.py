@@ -9,23 +9,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mini_orm import Database, PoolConnector, Repository, apply_schema
+from mini_orm import Database, DeadlockDetected, PoolConnector, Repository, SerializationFailure, apply_schema
 from tests.backends import (
     Aiosqlite,
+    Asyncmy,
     Asyncpg,
     AsyncPsycopg,
     Backend,
+    SyncMySQLClient,
     SyncPsycopg,
     SyncPsycopg2,
+    SyncPyMySQL,
     SyncSqlite3,
+    WorkerMySQLClient,
     WorkerPsycopg,
     WorkerPsycopg2,
+    WorkerPyMySQL,
     WorkerSqlite3,
     maybe_await,
 )
+from tests.backends.mysql import MySQLBackend
+from tests.backends.postgres import PostgresBackend
 from tests.contracts.pool_tools import Connections
-from tests.soak_worker import Entry, Shared
+from tests.soak_worker import PAIR, Entry, Shared
 
+#: A backend on a server, which keeps the tests apart by schemas.
+Served = PostgresBackend | MySQLBackend
 #: Seconds that a connection waits for another one's lock.
 TIMEOUT = 120.0
 #: Seconds that a server gets to notice that its clients are gone.
@@ -34,6 +43,9 @@ FAREWELL = 10.0
 
 class Side:
     """The threads, or the tasks: their driver, and their pool."""
+
+    #: Two transactions that wait for each other are found at once, and one of them is undone.
+    finds_deadlocks = False
 
     def __init__(self, backend: Backend, disturb: str, **options: Any) -> None:
         self.backend = backend
@@ -82,6 +94,35 @@ class Side:
 
     async def commit(self, conn: Any) -> None:
         await maybe_await(conn.commit())
+
+    async def insert(self, conn: Any, table: str, values: Mapping[str, Any]) -> int:
+        """Add a row; return the key that the database made."""
+        row = await self.fetch(conn, f"{_insert(table, values)} RETURNING id", *values.values())
+        return int(row[0])
+
+    def is_conflict(self, error: Exception) -> bool:
+        """Tell whether the database undid a transaction of no fault, which any program has to expect and do again."""
+        return False
+
+
+def _insert(table: str, values: Mapping[str, Any]) -> str:
+    return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
+
+
+class MySQLSide(Side):
+    """InnoDB locks gaps between rows, too, so that even inserts of different rows may make a deadlock."""
+
+    finds_deadlocks = True
+
+    async def insert(self, conn: Any, table: str, values: Mapping[str, Any]) -> int:
+        cursor = conn.cursor()
+        await maybe_await(cursor.execute(self.backend.sql(_insert(table, values)), [*values.values()]))
+        key = int(cursor.lastrowid)
+        await maybe_await(cursor.close())
+        return key
+
+    def is_conflict(self, error: Exception) -> bool:
+        return isinstance(error, DeadlockDetected | SerializationFailure) or error.args[:1] in ((1213,), (1020,))
 
 
 class AsyncpgSide(Side):
@@ -156,32 +197,30 @@ class SqliteDatabase(SoakDatabase):
             connections.close_all()
 
 
-class PostgresDatabase(SoakDatabase):
-    """A schema on the server of this run. The server tells who is connected."""
+class ServerDatabase(SoakDatabase):
+    """What the server of this run keeps apart for the run. The server tells who is connected."""
 
-    drivers = ("asyncpg", "psycopg", "psycopg-worker", "psycopg2")
-    _disturb = "SET default_transaction_read_only = on"
+    #: Driver of the tasks -> the backends of threads and of tasks.
+    kinds: ClassVar[Mapping[str, tuple[type[Served], type[Served]]]]
+    #: Counts the sessions of others.
+    sessions_sql: ClassVar[str]
 
     def __init__(self, directory: str, driver: str) -> None:
-        kinds = {
-            "asyncpg": (SyncPsycopg, Asyncpg),
-            "psycopg": (SyncPsycopg, AsyncPsycopg),
-            "psycopg-worker": (SyncPsycopg, WorkerPsycopg),
-            "psycopg2": (SyncPsycopg2, WorkerPsycopg2),
-        }
-        threads, tasks = (kind(directory) for kind in kinds[driver])
+        threads, tasks = (kind(directory) for kind in self.kinds[driver])
         self._own = (threads, tasks)
         tasks.schema = threads.schema
-        side = AsyncpgSide if driver == "asyncpg" else Side
-        self.sides = {"threads": Side(threads, self._disturb), "tasks": side(tasks, self._disturb)}
+        self.sides = {"threads": self.side(threads), "tasks": self.side(tasks)}
         with Database(threads.connector(**threads.address({}))) as db:
             prepare(db)
         self._sessions = self._count_sessions()
 
+    def side(self, backend: Backend) -> Side:
+        """Describe the threads, or the tasks."""
+        raise NotImplementedError
+
     def _count_sessions(self) -> int:
-        sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         with contextlib.closing(self.raw()) as conn:
-            return int(conn.execute(sql).fetchone()[0])
+            return int(conn.execute(self.sessions_sql).fetchone()[0])
 
     def left_open(self) -> int:
         deadline = time.monotonic() + FAREWELL
@@ -194,16 +233,52 @@ class PostgresDatabase(SoakDatabase):
             backend.close()
 
 
-DATABASES: dict[str, type[SqliteDatabase] | type[PostgresDatabase]] = {
+class PostgresDatabase(ServerDatabase):
+    """A schema."""
+
+    kinds = {
+        "asyncpg": (SyncPsycopg, Asyncpg),
+        "psycopg": (SyncPsycopg, AsyncPsycopg),
+        "psycopg-worker": (SyncPsycopg, WorkerPsycopg),
+        "psycopg2": (SyncPsycopg2, WorkerPsycopg2),
+    }
+    drivers = tuple(kinds)
+    sessions_sql = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    def side(self, backend: Backend) -> Side:
+        kind = AsyncpgSide if isinstance(backend, Asyncpg) else Side
+        return kind(backend, "SET default_transaction_read_only = on")
+
+
+class MySQLDatabase(ServerDatabase):
+    """A database of MariaDB or MySQL."""
+
+    kinds = {
+        "asyncmy": (SyncMySQLClient, Asyncmy),
+        "mysqlclient": (SyncMySQLClient, WorkerMySQLClient),
+        "pymysql": (SyncPyMySQL, WorkerPyMySQL),
+    }
+    drivers = tuple(kinds)
+    sessions_sql = "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+
+    def side(self, backend: Backend) -> Side:
+        patient = f"SET SESSION innodb_lock_wait_timeout = {TIMEOUT:.0f}, SESSION lock_wait_timeout = {TIMEOUT:.0f}"
+        return MySQLSide(backend, "SET SESSION TRANSACTION READ ONLY", init_command=patient)
+
+
+DATABASES: dict[str, type[SqliteDatabase] | type[ServerDatabase]] = {
     "sqlite": SqliteDatabase,
     "postgres": PostgresDatabase,
+    "mysql": MySQLDatabase,
 }
 
 
 def prepare(db: Database) -> None:
-    """Make the tables, and the row that everybody counts up."""
+    """Make the tables, and the rows that everybody counts up."""
     apply_schema(db, [Entry, Shared])
-    Repository(db, Shared).insert(Shared("all"))
+    Repository(db, Shared).insert_many([Shared(name) for name in ("all", *PAIR)])
 
 
 def spare_the_disk(conn: sqlite3.Connection) -> None:

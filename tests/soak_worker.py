@@ -9,7 +9,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,12 @@ class Shared:
     value: int = 0
 
 
+#: Counters that are counted up together, in either order.
+PAIR = ("left", "right")
+#: How often something is done where a database undoes one of several transactions that met, before that is a problem.
+ATTEMPTS = 20
+
+
 class Undone(Exception):
     """Ends a transaction on purpose."""
 
@@ -74,7 +80,10 @@ class Worker:
     def __init__(self, name: str, db: Any, pool: PoolConnector, seed: int, side: Side) -> None:
         self.name = name
         self.ledger: dict[int, Entry] = {}
-        self.increments = 0
+        #: What it has added to each of the shared counters.
+        self.increments: collections.Counter[str] = collections.Counter()
+        #: How often something had to be done again.
+        self.conflicts = 0
         self._db = db
         self._pool = pool
         self._side = side
@@ -93,15 +102,27 @@ class Worker:
             kinds.append(self.cancelled)
         if self._awaits:
             kinds.append(self.cancelled_by_hand)
+        if self._side.finds_deadlocks:
+            kinds.append(self.in_either_order)
         for _ in range(operations):
             kind = self._random.choice(kinds)
-            if kind == self.by_hand and self._is_async and not self._awaits:
-                await asyncio.to_thread(drive, self.by_hand())  # it blocks, and others need the loop to give back
-            else:
-                await kind()
+            for attempt in range(ATTEMPTS):
+                try:
+                    await self._do(kind)
+                    break
+                except Exception as error:
+                    if not self._side.is_conflict(error) or attempt == ATTEMPTS - 1:
+                        raise
+                    self.conflicts += 1
             self._side.look()
             progress.note(kind.__name__)
         await self.list()
+
+    async def _do(self, kind: Any) -> None:
+        if kind == self.by_hand and self._is_async and not self._awaits:
+            await asyncio.to_thread(drive, self.by_hand())  # it blocks, and others need the loop to give back
+        else:
+            await kind()
 
     # --- single operations ---
 
@@ -201,8 +222,8 @@ class Worker:
             with db.transaction() as tx:
                 yield tx
 
-    async def _count_up(self, tx: Any) -> None:
-        await maybe_await(self._repo(Shared, tx).update_where({"value": F("value") + 1}, where=C.eq("name", "all")))
+    async def _count_up(self, tx: Any, name: str = "all") -> None:
+        await maybe_await(self._repo(Shared, tx).update_where({"value": F("value") + 1}, where=C.eq("name", name)))
 
     async def transaction(self) -> None:
         """A block with an inner one; either may be undone."""
@@ -229,10 +250,10 @@ class Worker:
                     raise Undone
         if keeps:
             self._keep(outer)
-            self.increments += 1
+            self.increments["all"] += 1
         if keeps and keeps_inner:
             self._keep(inner)
-            self.increments += 1
+            self.increments["all"] += 1
             if gone is not None:
                 del self.ledger[gone.place]
 
@@ -256,12 +277,30 @@ class Worker:
                 raise LockTimeout("once more")
             entry.id = stored.id
 
+        await self._in_transaction(body)
+        self._keep(entry)
+        self.increments["all"] += 1
+
+    async def _in_transaction(self, body: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
         def blocking(tx: Any) -> None:
             drive(body(tx))
 
         await maybe_await(self._db.run_in_transaction(body if self._is_async else blocking))
-        self._keep(entry)
-        self.increments += 1
+
+    async def in_either_order(self) -> None:
+        """Count two rows up, while others do so the other way round: of two that meet, one has to do it again."""
+        names = self._random.sample(PAIR, 2)
+        attempts = 0
+
+        async def body(tx: Any) -> None:
+            nonlocal attempts
+            attempts += 1
+            for name in names:
+                await self._count_up(tx, name)
+
+        await self._in_transaction(body)
+        self.increments.update(names)
+        self.conflicts += attempts - 1
 
     # --- by hand ---
 
@@ -280,9 +319,8 @@ class Worker:
         return int(row[0])
 
     async def _insert_by_hand(self, conn: Any, entry: Entry) -> None:
-        sql = "INSERT INTO entries (worker, place, value, text) VALUES (?, ?, ?, ?) RETURNING id"
-        row = await self._side.fetch(conn, sql, entry.worker, entry.place, entry.value, entry.text)
-        entry.id = int(row[0])
+        values = {name: getattr(entry, name) for name in ("worker", "place", "value", "text")}
+        entry.id = await self._side.insert(conn, "entries", values)
 
     async def by_hand(self) -> None:
         """Use the driver's connection, commit or leave a transaction open, or change the session."""
@@ -321,7 +359,7 @@ class Worker:
         found = await self._repo(Entry).list(C.eq("worker", self.name) & C.in_("place", places), order_by="place")
         self._check([replace(entry, id=None) for entry in found] or entries, entries)
         self._keep(*found)
-        self.increments += bool(found) and counts
+        self.increments["all"] += bool(found) and counts
 
     async def cancelled_by_hand(self) -> None:
         """Cancel who waits for a connection, has one, or gives one back dirty: none is lost."""

@@ -11,16 +11,19 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
 import psycopg
+import pymysql  # type: ignore[import-untyped]  # it has no py.typed
 
 from benchmarks import report, sql
+from benchmarks.contestants.mysql import connect as mysql_connect
 from benchmarks.contestants.postgres import connect
 from benchmarks.contestants.sqlite_raw import RawSqlite3
-from benchmarks.databases import Databases, NotAvailable, SqliteFiles
+from benchmarks.databases import DATABASES, Databases, NotAvailable, SqliteFiles
+from benchmarks.databases_mysql import MySQLDatabases
 from benchmarks.databases_postgres import PostgresDatabases
 from benchmarks.operations import BY_NAME, OPERATIONS, Operation, measured_on
 from benchmarks.profiling import Samples, listing
@@ -33,6 +36,8 @@ from tests.servers.server import free_port
 ROOT = Path(__file__).resolve().parent.parent
 #: Where workers find the contestants of these tests.
 MODULE = "tests.benchmark_contestants"
+#: The operations of tasks.
+AWAITED = ("get_tasks", "list_tasks")
 
 
 def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,8 +63,12 @@ def unnamed_server() -> Iterator[None]:
 class TheCommand(unittest.TestCase):
     """`python -m benchmarks.sql`, in processes of its own."""
 
-    def check_a_quick_run(self, database: str) -> None:
-        """See that every operation is there with a ratio, and that everybody's results are the same."""
+    def check_a_quick_run(self, database: str, *, drivers: Sequence[str] = ()) -> None:
+        """See that every operation is there with a ratio, and that everybody's results are the same.
+
+        Args:
+            drivers: the further ones, on which all is done that is not awaited.
+        """
         with tempfile.TemporaryDirectory(prefix="mini_orm_test_") as directory:
             path = Path(directory) / "run.json"
             run = benchmark("--db", database, "--quick", "--json", str(path))
@@ -71,11 +80,16 @@ class TheCommand(unittest.TestCase):
             with self.subTest(operation=operation.name):
                 entry = found["operations"][operation.name]
                 self.assertEqual(entry["disagreeing"], [])
-                self.assertEqual(set(entry["seconds"]), {"raw", "mini_orm"})
-                self.assertIsNotNone(entry["median_ratio"]["mini_orm"])
+                others = () if operation.name in AWAITED else drivers
+                kinds = ["", *(f" ({driver})" for driver in others)]
+                self.assertEqual(
+                    set(entry["seconds"]), {f"{who}{kind}" for who in ("raw", "mini_orm") for kind in kinds}
+                )
+                for kind in kinds:
+                    self.assertIsNotNone(entry["median_ratio"][f"mini_orm{kind}"])
                 [line] = [line for line in run.stdout.splitlines() if f"| `{operation.name}` " in line]
                 self.assertNotIn("differ", line)
-                self.assertNotIn(f" {report.GAP} |", line)
+                self.assertEqual(line.count(f" {report.GAP} |"), 3 * (len(drivers) - len(others)))
         self.assertEqual(found["import"]["modules"], [])
         self.assertIn("`import mini_orm`", run.stdout)
 
@@ -88,6 +102,11 @@ class TheCommand(unittest.TestCase):
         """On the server of this run."""
         self.check_a_quick_run("postgres")
 
+    @unittest.skipIf(servers.mysql() is None, servers.reason("mysql"))
+    def test_a_quick_run_on_mysql(self) -> None:
+        """On the server of this run, each driver beside hand-written code on the same one."""
+        self.check_a_quick_run("mysql", drivers=["PyMySQL"])
+
     @unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
     def test_nothing_is_left_on_the_server(self) -> None:
         """Databases are dropped, also while somebody has them open."""
@@ -97,6 +116,16 @@ class TheCommand(unittest.TestCase):
         self.addCleanup(still_open.close)
         with self.assertRaisesRegex(psycopg.OperationalError, "does not exist"):
             connect(address)
+
+    @unittest.skipIf(servers.mysql() is None, servers.reason("mysql"))
+    def test_nothing_is_left_on_mysql(self) -> None:
+        """As on PostgreSQL."""
+        with MySQLDatabases(10) as databases:
+            address = databases.new()
+            still_open = mysql_connect("pymysql", address)
+        self.addCleanup(still_open.close)
+        with self.assertRaisesRegex(pymysql.OperationalError, "Unknown database"):
+            mysql_connect("pymysql", address)
 
     def test_a_server_of_its_own(self) -> None:
         """Without variables a private server is started, and gone at the end; where none can be had, it says so."""
@@ -114,10 +143,15 @@ class TheCommand(unittest.TestCase):
 
     def test_no_server(self) -> None:
         """A server that is named and not there is said in one line, and is the exit code."""
-        nobody = {"MINI_ORM_PG_HOST": "127.0.0.1", "MINI_ORM_PG_PORT": str(free_port())}
-        with mock.patch.dict(os.environ, nobody), contextlib.redirect_stderr(io.StringIO()) as said:
-            self.assertEqual(sql.main(["--db", "postgres", "--quick", "--only", "get"]), 1)
-        self.assertIn("can't be reached", said.getvalue())
+        for database, prefix in (("postgres", "MINI_ORM_PG"), ("mysql", "MINI_ORM_MYSQL")):
+            nobody = {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(free_port())}
+            with (
+                self.subTest(database=database),
+                mock.patch.dict(os.environ, nobody),
+                contextlib.redirect_stderr(io.StringIO()) as said,
+            ):
+                self.assertEqual(sql.main(["--db", database, "--quick", "--only", "get"]), 1)
+            self.assertIn("can't be reached", said.getvalue())
 
     def test_arguments_that_make_no_sense(self) -> None:
         """They are refused before anything is measured; a table of a part is never written into the README."""
@@ -128,6 +162,7 @@ class TheCommand(unittest.TestCase):
             ["--write-readme", "--quick"],
             ["--db", "sqlite", "--only", "get_tasks"],
             ["--db", "postgres", "--profile", "get_async"],
+            ["--db", "mysql", "--only", "get_async"],
         ):
             with self.subTest(arguments=arguments), contextlib.redirect_stderr(io.StringIO()) as said:
                 with self.assertRaises(SystemExit) as stopped:
@@ -233,6 +268,13 @@ class Comparing(unittest.TestCase):
         for where in ("postgres_psycopg:RawPsycopg", "postgres_mini_orm:MiniOrm"):
             self.check_turns(f"benchmarks.contestants.{where}", databases.new())
 
+    @unittest.skipIf(servers.mysql() is None, servers.reason("mysql"))
+    def test_every_turn_finds_the_same_rows_on_mysql(self) -> None:
+        """As on PostgreSQL."""
+        databases = self.enterContext(MySQLDatabases(50))
+        for where in ("mysql_raw:RawPyMySQL", "mysql_mini_orm:OverPyMySQL"):
+            self.check_turns(f"benchmarks.contestants.{where}", databases.new())
+
 
 class Reporting(unittest.TestCase):
     """Numbers that are known."""
@@ -265,14 +307,25 @@ class Reporting(unittest.TestCase):
         self.assertEqual(cells[2], [*shown, "2.00", "2.00", "-", "-", "1.00", "over 1.3 x target"])
         self.assertEqual(cells[3], [*shown, "-", "-", "3.00", "3.00", "1.00", ""])
 
+    def test_another_driver(self) -> None:
+        """Who names one is measured by hand-written code on the same one, whose time has a column of its own."""
+        seconds = {"raw": [1e-6], "mini_orm": [3e-6], "raw (other)": [2e-6], "mini_orm (other)": [4e-6]}
+        result = self.result(**seconds)
+        self.assertEqual((result.median_ratio("mini_orm (other)"), result.least_ratio("mini_orm (other)")), (2.0, 2.0))
+        [heads, _, line] = report.table([result], "sqlite", list(seconds)).splitlines()
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        self.assertEqual(cells[2:8], ["1.00 / call", "3.00", "3.00", "2.00 / call", "2.00", "2.00"])
+        self.assertIn("| raw (other), µs | mini_orm (other): min | median |", " ".join(heads.split()))
+
     def test_the_readme_has_its_markers(self) -> None:
         """The table can be replaced, once or again, and nothing else changes."""
         readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
-        once = report.replaced(readme, "sqlite", "a table")
-        self.assertIn("\n\na table\n\n", once)
-        self.assertEqual(report.replaced(once, "sqlite", "a table"), once)
-        with self.assertRaisesRegex(ValueError, "mysql"):
-            report.replaced(readme, "mysql", "a table")
+        for database in DATABASES:
+            once = report.replaced(readme, database, "a table")
+            self.assertIn("\n\na table\n\n", once)
+            self.assertEqual(report.replaced(once, database, "a table"), once)
+        with self.assertRaisesRegex(ValueError, "nothing"):
+            report.replaced(readme, "nothing", "a table")
 
 
 class Profiling(unittest.TestCase):

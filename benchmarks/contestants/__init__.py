@@ -6,8 +6,8 @@ gap in the table, and no contestant carries the modules of another one.
 
 from __future__ import annotations
 
-#: The first name is what the others are measured by; one name may have several classes, each with operations of its
-#: own (the awaited ones).
+#: The name of the first one begins those by whom others are measured (`baseline_of`); one name may have several
+#: classes, each with operations of its own (the awaited ones).
 CONTESTANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "sqlite": {
         "raw": (
@@ -28,5 +28,17 @@ CONTESTANTS: dict[str, dict[str, tuple[str, ...]]] = {
             "benchmarks.contestants.postgres_mini_orm:MiniOrm",
             "benchmarks.contestants.postgres_mini_orm:AsyncMiniOrm",
         ),
+    },
+    "mysql": {
+        "raw": (
+            "benchmarks.contestants.mysql_raw:RawMySQLClient",
+            "benchmarks.contestants.mysql_asyncmy:RawAsyncmy",
+        ),
+        "mini_orm": (
+            "benchmarks.contestants.mysql_mini_orm:OverMySQLClient",
+            "benchmarks.contestants.mysql_mini_orm:OverAsyncmy",
+        ),
+        "raw (PyMySQL)": ("benchmarks.contestants.mysql_raw:RawPyMySQL",),
+        "mini_orm (PyMySQL)": ("benchmarks.contestants.mysql_mini_orm:OverPyMySQL",),
     },
 }
