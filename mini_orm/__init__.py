@@ -31,11 +31,14 @@ from .errors import (
     CheckViolation,
     ClosedError,
     CodecError,
+    CollectionExistsError,
+    CollectionNotFoundError,
     ConfigurationError,
     ConnectionLost,
     DatabaseError,
     DataError,
     DeadlockDetected,
+    DimensionError,
     DirtyConnectionError,
     ForeignKeyViolation,
     IntegrityError,
@@ -57,9 +60,19 @@ from .errors import (
     TransactionError,
     UniqueViolation,
     UnsafeOperationError,
+    UnsupportedFilterError,
     ValidationError,
+    VectorError,
+    VectorIdError,
+    VectorValueError,
 )
 from .validation import ValidatedModel
+from .vectors.codecs import IdentityVectorPayloadCodec, JsonVectorPayloadCodec, VectorPayloadCodec
+from .vectors.metrics import VectorMetric
+from .vectors.records import VectorIdPolicy, VectorRecord, VectorSearchResult
+from .vectors.repository import VectorRepository
+from .vectors.repository_async import AsyncVectorRepository
+from .vectors.stores.memory import InMemoryVectorStore
 
 __version__ = "0.1.0"
 
@@ -69,10 +82,13 @@ __all__ = [
     "AsyncRepository",
     "AsyncSession",
     "AsyncUnifiedRepository",
+    "AsyncVectorRepository",
     "C",
     "CheckViolation",
     "ClosedError",
     "CodecError",
+    "CollectionExistsError",
+    "CollectionNotFoundError",
     "Condition",
     "ConditionGroup",
     "ConfigurationError",
@@ -82,11 +98,15 @@ __all__ = [
     "DatabaseError",
     "DeadlockDetected",
     "Dialect",
+    "DimensionError",
     "DirtyConnectionError",
     "F",
     "ForeignKeyViolation",
+    "IdentityVectorPayloadCodec",
+    "InMemoryVectorStore",
     "IndexSpec",
     "IntegrityError",
+    "JsonVectorPayloadCodec",
     "LockTimeout",
     "MiniOrmError",
     "MissingDependencyError",
@@ -118,8 +138,18 @@ __all__ = [
     "UnifiedRepository",
     "UniqueViolation",
     "UnsafeOperationError",
+    "UnsupportedFilterError",
     "ValidatedModel",
     "ValidationError",
+    "VectorError",
+    "VectorIdError",
+    "VectorIdPolicy",
+    "VectorMetric",
+    "VectorPayloadCodec",
+    "VectorRecord",
+    "VectorRepository",
+    "VectorSearchResult",
+    "VectorValueError",
     "WhereExpression",
     "WhereInput",
     "__version__",

@@ -239,6 +239,36 @@ class DataError(DatabaseError):
     """A value that the database can't take."""
 
 
+class VectorError(MiniOrmError):
+    """What vector repositories and their stores raise."""
+
+
+class DimensionError(VectorError, ValueError):
+    """A vector has more or fewer numbers than its collection."""
+
+
+class CollectionExistsError(VectorError, ValueError):
+    """A collection of this name is there already."""
+
+
+class CollectionNotFoundError(VectorError, KeyError):
+    """There is no collection of this name."""
+
+    __str__ = Exception.__str__  # KeyError shows its message as a quoted key
+
+
+class VectorIdError(VectorError, ValueError):
+    """An id is not of the kind that the store takes."""
+
+
+class VectorValueError(VectorError, ValueError):
+    """A vector is no sequence of finite numbers, or has no direction where one is needed."""
+
+
+class UnsupportedFilterError(VectorError, NotImplementedError):
+    """The store can't answer such a filter; nothing was filtered after the fact."""
+
+
 def _reduce_translated(self: Any) -> Any:
     ours, theirs = type(self).__bases__
     return _rebuild_translated, (

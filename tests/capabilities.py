@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tests.backends import MYSQL_BACKENDS, POOLED_BACKENDS, POSTGRES_BACKENDS, SQLITE_BACKENDS, Backend
+from tests.backends import MYSQL_BACKENDS, POOLED_BACKENDS, POSTGRES_BACKENDS, SQLITE_BACKENDS
+from tests.vector_backends import VECTOR_BACKENDS
 
 #: The columns of the tables.
-FAMILIES: Mapping[str, Sequence[type[Backend]]] = {
+FAMILIES: Mapping[str, Sequence[type]] = {
     "SQLite": SQLITE_BACKENDS,
     "PostgreSQL": POSTGRES_BACKENDS,
     "MySQL": MYSQL_BACKENDS,
     "Pools": POOLED_BACKENDS,
+    "Vectors": VECTOR_BACKENDS,
 }
 
 CAPABILITIES: Mapping[str, str] = {
     "aborts_on_errors": "transactions of SQLite and MySQL go on after a statement has failed",
+    "checks_payloads": "the user's store keeps what it is given, as it is",
     "commits_ddl": "a transaction of SQLite and PostgreSQL takes statements that change the schema",
     "conflicts_roll_back": "only SQLite has ON CONFLICT ROLLBACK, with which a failed statement ends its transaction",
     "ends_transactions": "only MySQL ends a transaction at a deadlock, or at a statement that changes the schema",
@@ -44,8 +47,10 @@ CAPABILITIES: Mapping[str, str] = {
     "supports_autocommit": "about the attribute `autocommit`, which sqlite3 does not always have, and asyncpg never",
     "supports_awaited_pools": "the pool's connections are opened by a call that blocks",
     "supports_blocking_calls": "about calls that block, and the calls of this face are awaited",
+    "supports_conditions": "the user's store takes mappings as filters, and no conditions",
     "supports_dangling_keys": "PostgreSQL and MySQL enforce foreign keys always",
     "supports_deferred_keys": "MySQL checks foreign keys at once",
+    "supports_description": "the user's store does not tell the dimension and metric of a collection",
     "supports_driver_commit": "asyncpg has no call that commits, and psycopg2's ends nothing that it did not begin",
     "supports_early_foreign_keys": "PostgreSQL and MySQL want the table that a foreign key refers to before the key",
     "supports_expression_indexes": "MariaDB has no index on an expression, and none of some rows",
@@ -55,6 +60,7 @@ CAPABILITIES: Mapping[str, str] = {
     "supports_own_connect": "a connection bound to the loop's thread is opened there, by a function of ours",
     "supports_row_factory": "asyncpg takes the class of its rows when it connects",
     "supports_tasks": "about tasks and their cancellation, and the calls of this face block",
+    "supports_text_conditions": "the user's store takes mappings as filters, and no conditions",
     "supports_thread_check": "only sqlite3 binds its connections to threads",
     "supports_threads": "the connection is bound to the loop's thread",
     "supports_transactional_ddl": "MySQL commits the transaction before a statement that changes the schema",
@@ -111,4 +117,5 @@ CHOSEN: Mapping[str, str] = {
     "QueryProperties": "the SQL is the dialect's, and one driver of a server shows that; it takes its time",
     "ServerHealthContract": "about a server that goes away; the backend only says the face",
     "SqliteUrlContract": "about URLs of SQLite; the backend only says the face",
+    "VectorNoConditionContract": "about what a store refuses that takes no conditions",
 }

@@ -106,6 +106,15 @@ RULES: dict[str, str] = {
     "V2": "types are checked by the annotation, through all of its parts",
     "V3": "rules in the metadata; a broken rule fails when the class is first used",
     "V4": "a validated model is checked again whenever it is written, and not when it is read",
+    # Vectors
+    "E1": "dimension, metric and numbers are checked; a collection is created once, and opened where it fits",
+    "E2": "a higher score is better, by one formula a metric; the order is by score, then by id",
+    "E3": "upsert replaces and is checked whole, delete counts, fetch keeps order; nothing is shared with the caller",
+    "E4": "filters mean the same in every store, conditions follow SQL's three values, and no filter is dropped",
+    "E5": "ids are strings, and UUIDs where the store takes these alone",
+    "E6": "payload codecs: what is written reads back equal and is found; what has no form is refused",
+    "E7": "the stores that come with mini_orm, each with its package and its own form for the async face",
+    "E8": "a store or a codec is any object with the methods; blocking calls stay off the event loop",
     # Codecs and errors
     "Codecs": "`codec` in the metadata names json or enum; another name is refused",
     "Errors": "a driver's error is one of ours and still its own; facts are attributes, values are not quoted",

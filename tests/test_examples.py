@@ -1,4 +1,4 @@
-"""Runs every file of examples/sql as a user does, and compares what it prints with what its docstring says."""
+"""Runs every file of examples/sql and examples/vector as a user does; what it prints is what its docstring says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests import servers
 from tests.servers.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = sorted((ROOT / "examples" / "sql").glob("*.py"))
+EXAMPLES = [path for kind in ("sql", "vector") for path in sorted((ROOT / "examples" / kind).glob("*.py"))]
 #: Those that need a server say in their names which one.
 ON_POSTGRES = [path for path in EXAMPLES if "postgres" in path.stem]
 ON_MYSQL = [path for path in EXAMPLES if "mysql" in path.stem]

@@ -2,8 +2,8 @@
 
 Rules that are held here:
 - Imports go down only, wherever in a module they stand, and never in a circle (`TYPE_CHECKING` aside).
-- Optional packages are imported inside functions of `drivers/`, or by the file of a driver, which is imported only when
-  a connection of its package shows up; the core needs the standard library alone.
+- Optional packages are imported inside functions of `drivers/` and `vectors/stores/`, or by a file that has the
+  package's name and is imported only when the package is asked for; the core needs the standard library alone.
 - Nobody but `dialects/` and `drivers/` asks which database or driver it is.
 - A module stays small, does nothing when it is imported, and is named for what it is.
 """
@@ -252,10 +252,10 @@ class Layering(unittest.TestCase):
         for module in sorted(graph):
             walk(module, ())
 
-    def test_optional_packages_stay_in_the_drivers(self) -> None:
+    def test_optional_packages_stay_in_drivers_and_stores(self) -> None:
         """Whatever is neither the standard library nor mini_orm is imported where it is used."""
         wrong = []
-        drivers = "mini_orm.core.drivers."
+        drivers, stores = "mini_orm.core.drivers.", "mini_orm.vectors.stores."
         other_names = {"mysqlclient": "MySQLdb"}
         for module, found in self.imports.items():
             for one in found:
@@ -263,8 +263,8 @@ class Layering(unittest.TestCase):
                 if one.type_checking or top == PACKAGE or top in sys.stdlib_module_names:
                     continue
                 own = module.removeprefix(drivers).removesuffix("_async")
-                is_its_own = other_names.get(own, own) == top
-                if not (module.startswith(drivers) and (one.in_function or is_its_own)):
+                is_its_own = other_names.get(own, own) == top or module.startswith(f"{stores}{top}_")
+                if not (module.startswith((drivers, stores)) and (one.in_function or is_its_own)):
                     wrong.append(f"{module}:{one.line} imports {one.target}")
         self.assertEqual(wrong, [])
 

@@ -15,6 +15,7 @@ PAIRS: tuple[tuple[type, type], ...] = (
     (mini_orm.Repository, mini_orm.AsyncRepository),
     (mini_orm.UnifiedRepository, mini_orm.AsyncUnifiedRepository),
     (mini_orm.Session, mini_orm.AsyncSession),
+    (mini_orm.VectorRepository, mini_orm.AsyncVectorRepository),
 )
 FUNCTIONS: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = (
     (mini_orm.apply_schema, mini_orm.apply_schema_async),

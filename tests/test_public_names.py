@@ -21,6 +21,8 @@ from mini_orm import (
     RelatedResult,
     RelationSpec,
     RelationType,
+    VectorRecord,
+    VectorSearchResult,
 )
 
 GROUPS: dict[str, str] = {
@@ -35,7 +37,10 @@ GROUPS: dict[str, str] = {
     "QueryError UnsafeOperationError CodecError ValidationError SchemaError SchemaConflictError TransactionError "
     "ClosedError PoolError PoolTimeout DirtyConnectionError DatabaseError IntegrityError UniqueViolation "
     "ForeignKeyViolation NotNullViolation CheckViolation OperationalError SerializationFailure DeadlockDetected "
-    "LockTimeout ConnectionLost ProgrammingError DataError",
+    "LockTimeout ConnectionLost ProgrammingError DataError VectorError DimensionError CollectionExistsError "
+    "CollectionNotFoundError VectorIdError VectorValueError UnsupportedFilterError",
+    "vectors": "VectorRepository AsyncVectorRepository VectorRecord VectorSearchResult VectorMetric VectorIdPolicy "
+    "VectorPayloadCodec IdentityVectorPayloadCodec JsonVectorPayloadCodec InMemoryVectorStore",
     "other": "__version__",
 }
 PUBLIC = sorted(name for names in GROUPS.values() for name in names.split())
@@ -278,6 +283,8 @@ class ValueClasses(unittest.TestCase):
             ),
         ),
         (RelatedResult, (("obj", REQUIRED), ("relations", REQUIRED))),
+        (VectorRecord, (("id", REQUIRED), ("vector", REQUIRED), ("payload", None))),
+        (VectorSearchResult, (("id", REQUIRED), ("score", REQUIRED), ("payload", None))),
     )
 
     def test_positional_order_and_defaults(self) -> None:
@@ -297,6 +304,8 @@ class ValueClasses(unittest.TestCase):
             lambda: OrderBy("age", True, "last"),
             lambda: IndexSpec(("a", "b"), True, "name"),
             lambda: RelationSpec("a", int, "b", "c"),
+            lambda: VectorRecord("a", (1.0, 2.0)),
+            lambda: VectorSearchResult("a", 0.5),
         ):
             with self.subTest(value=make()):
                 self.assertEqual(make(), make())
@@ -321,6 +330,32 @@ class ValueClasses(unittest.TestCase):
         self.assertEqual(RelationType.BELONGS_TO, "belongs_to")
         self.assertEqual(RelationType.HAS_MANY, "has_many")
         self.assertEqual([one.name.lower() for one in RelationType], [one.value for one in RelationType])
+
+    def test_vector_enums(self) -> None:
+        """Names E1 E5: each is its own text, and "euclid" is L2."""
+        self.assertEqual([one.value for one in mini_orm.VectorMetric], ["cosine", "dot", "l2"])
+        self.assertEqual([one.value for one in mini_orm.VectorIdPolicy], ["any", "uuid"])
+        for enum in (mini_orm.VectorMetric, mini_orm.VectorIdPolicy):
+            self.assertEqual([(one.name.lower(), one) for one in enum], [(one.value, one.value) for one in enum])
+        self.assertIs(mini_orm.VectorMetric("euclid"), mini_orm.VectorMetric.L2)
+
+    def test_vector_repositories(self) -> None:
+        """Names E1: their arguments, and those of the store that needs nothing."""
+        made = "store, collection, *, dimension, metric='cosine', auto_create=True, overwrite=False, payload_codec=None"
+        self.assertEqual(parameters(mini_orm.VectorRepository), f"({made})")
+        self.assertEqual(parameters(mini_orm.InMemoryVectorStore), "()")
+        for name, text in {
+            "create_collection": "(*, overwrite=False)",
+            "upsert": "(records, *, batch_size=None, progress=None)",
+            "query": "(vector, *, top_k=10, filters=None)",
+            "query_many": "(vectors, *, top_k=10, filters=None)",
+            "fetch": "(ids=None)",
+            "delete": "(ids)",
+            "delete_where": "(filters)",
+            "count": "(filters=None)",
+        }.items():
+            with self.subTest(name=name):
+                self.assertEqual(parameters(getattr(mini_orm.VectorRepository, name)), text)
 
     def test_what_c_builds(self) -> None:
         """Names Q1 Q9: each method of `C` gives the value class that the contract says, as data."""

@@ -17,12 +17,15 @@ from mini_orm import (
     AsyncRepository,
     AsyncSession,
     AsyncUnifiedRepository,
+    AsyncVectorRepository,
     C,
     Condition,
     ConditionGroup,
     Database,
     F,
     IndexSpec,
+    InMemoryVectorStore,
+    JsonVectorPayloadCodec,
     MySQLDialect,
     NotCondition,
     OrderBy,
@@ -34,6 +37,10 @@ from mini_orm import (
     SQLiteDialect,
     UnifiedRepository,
     UniqueViolation,
+    VectorMetric,
+    VectorRecord,
+    VectorRepository,
+    VectorSearchResult,
     WhereInput,
     apply_schema,
     apply_schema_async,
@@ -399,3 +406,25 @@ def errors(db: Database) -> None:
         table: str | None = exc.table
         constraint: str | None = exc.constraint
         del table, constraint
+
+
+def vectors() -> None:
+    """The verbs of `VectorRepository`."""
+    repo = VectorRepository(InMemoryVectorStore(), "c", dimension=2, metric=VectorMetric.L2)
+    assert_type(repo.metric, VectorMetric)
+    assert_type(repo.upsert([VectorRecord("a", (1.0, 2.0), {"k": 1})], batch_size=10, progress=print), None)
+    assert_type(repo.query([1, 2], filters={"k": 1}), list[VectorSearchResult])
+    assert_type(repo.query_many([[1, 2]], top_k=3, filters=C.ge("k", 1)), list[list[VectorSearchResult]])
+    assert_type(repo.query([1, 2], filters=[C.ge("k", 1), C.is_null("l") | C.eq("l", "x")])[0].score, float)
+    assert_type(repo.fetch(["a"]), list[VectorRecord])
+    assert_type(repo.delete(["a"]) + repo.delete_where({"k": 1}) + repo.count(C.ne("k", 1)), int)
+    repo.query([1, 2], filters="k")  # type: ignore[arg-type]
+    repo.delete_where()  # type: ignore[call-arg]
+
+
+async def vectors_async() -> None:
+    """The async twin."""
+    repo = AsyncVectorRepository(InMemoryVectorStore(), "c", dimension=2, payload_codec=JsonVectorPayloadCodec())
+    assert_type(await repo.query([1, 2], filters=C.ge("k", 1)), builtins.list[VectorSearchResult])
+    assert_type(await repo.fetch(), builtins.list[VectorRecord])
+    assert_type(await repo.count(), int)

@@ -198,18 +198,17 @@ def needs(*capabilities: str) -> Callable[[Test], Test]:
     return mark
 
 
-def bind(contract: type, backend: type[Backend]) -> type[ContractCase]:
+def bind(contract: type, backend: type[Any], case: type = ContractCase) -> Any:
     """Make the test case of one contract on one backend."""
     name = f"{contract.__name__}_{backend.__name__}"
     body: dict[str, Any] = {"backend_class": backend, "__module__": contract.__module__, "__doc__": contract.__doc__}
     for test in dir(contract):
         if not _has(backend, getattr(getattr(contract, test), "needs", ())):
             body[test] = None  # unittest passes over what can't be called
-    case = type(name, (contract, ContractCase), body)
-    return where_there_is_a_server(case, backend)
+    return where_there_is_a_server(type(name, (contract, case), body), backend)
 
 
-def where_there_is_a_server(case: Any, backend: type[Backend]) -> Any:
+def where_there_is_a_server(case: Any, backend: type[Any]) -> Any:
     """Have a case skipped, with a reason, where its backend is left out or its server or package is missing."""
     if _is_left_out(backend):
         return unittest.skip("MINI_ORM_TEST_DRIVERS=few leaves this driver out")(case)
@@ -220,20 +219,25 @@ def where_there_is_a_server(case: Any, backend: type[Backend]) -> Any:
     return unittest.skip(servers.reason(backend.server))(case)
 
 
-def _has(backend: type[Backend], capabilities: Iterable[str]) -> bool:
+def _has(backend: type[Any], capabilities: Iterable[str]) -> bool:
     return all(getattr(backend, one, False) for one in capabilities)
 
 
-def _is_left_out(backend: type[Backend]) -> bool:
+def _is_left_out(backend: type[Any]) -> bool:
     """Whether a quick run leaves a backend out: of each database it takes the first driver of each face."""
     return IS_QUICK and not backend.is_first
 
 
-def bind_all(namespace: dict[str, Any], *contracts: type, backends: Iterable[type[Backend]] = BACKENDS) -> None:
+def bind_all(
+    namespace: dict[str, Any],
+    *contracts: type,
+    backends: Iterable[type[Any]] = BACKENDS,
+    case: type = ContractCase,
+) -> None:
     """Put a case for every contract and backend into a test module's namespace, for unittest's discovery."""
     backends = tuple(backends)
     for contract in contracts:
         for backend in backends:
             if _has(backend, getattr(contract, "requires", ())) and not _is_left_out(backend):
-                case = bind(contract, backend)
-                namespace[case.__name__] = case
+                bound = bind(contract, backend, case)
+                namespace[bound.__name__] = bound

@@ -1,0 +1,1 @@
+"""Vectors with payloads: repositories over any store."""
