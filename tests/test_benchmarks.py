@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import psycopg
@@ -30,6 +31,7 @@ from benchmarks.profiling import Samples, listing
 from benchmarks.rounds import ContestantFailed, RemoteContestant, Result, disagreeing, measure
 from benchmarks.worker import digest_of, made, turn
 from tests import servers
+from tests.backends.base import IS_QUICK
 from tests.benchmark_contestants import Fails, ForgetsAColumn, WrongCount
 from tests.servers.server import free_port
 
@@ -38,6 +40,13 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULE = "tests.benchmark_contestants"
 #: The operations of tasks.
 AWAITED = ("get_tasks", "list_tasks")
+
+
+def on(server: str) -> Callable[[Any], Any]:
+    """Skip a test where this server is missing, and in a quick run."""
+    if IS_QUICK:
+        return unittest.skip("a quick run, MINI_ORM_TEST_DRIVERS=few, measures SQLite alone")
+    return unittest.skipIf(servers.SERVERS[server].from_environment() is None, servers.reason(server))
 
 
 def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -97,17 +106,17 @@ class TheCommand(unittest.TestCase):
         """On SQLite, which is always there."""
         self.check_a_quick_run("sqlite")
 
-    @unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
+    @on("postgres")
     def test_a_quick_run_on_postgres(self) -> None:
         """On the server of this run."""
         self.check_a_quick_run("postgres")
 
-    @unittest.skipIf(servers.mysql() is None, servers.reason("mysql"))
+    @on("mysql")
     def test_a_quick_run_on_mysql(self) -> None:
         """On the server of this run, each driver beside hand-written code on the same one."""
         self.check_a_quick_run("mysql", drivers=["PyMySQL"])
 
-    @unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
+    @on("postgres")
     def test_nothing_is_left_on_the_server(self) -> None:
         """Databases are dropped, also while somebody has them open."""
         with PostgresDatabases(10) as databases:
@@ -117,7 +126,7 @@ class TheCommand(unittest.TestCase):
         with self.assertRaisesRegex(psycopg.OperationalError, "does not exist"):
             connect(address)
 
-    @unittest.skipIf(servers.mysql() is None, servers.reason("mysql"))
+    @on("mysql")
     def test_nothing_is_left_on_mysql(self) -> None:
         """As on PostgreSQL."""
         with MySQLDatabases(10) as databases:
@@ -261,14 +270,14 @@ class Comparing(unittest.TestCase):
         """Whatever it wrote before."""
         self.check_turns("benchmarks.contestants.sqlite_raw:RawSqlite3", self.databases.new())
 
-    @unittest.skipIf(servers.postgres() is None, servers.reason("postgres"))
+    @on("postgres")
     def test_every_turn_finds_the_same_rows_on_postgres(self) -> None:
         """Whatever it wrote before, and keys go on from where they were."""
         databases = self.enterContext(PostgresDatabases(50))
         for where in ("postgres_psycopg:RawPsycopg", "postgres_mini_orm:MiniOrm"):
             self.check_turns(f"benchmarks.contestants.{where}", databases.new())
 
-    @unittest.skipIf(servers.mysql() is None, servers.reason("mysql"))
+    @on("mysql")
     def test_every_turn_finds_the_same_rows_on_mysql(self) -> None:
         """As on PostgreSQL."""
         databases = self.enterContext(MySQLDatabases(50))

@@ -224,8 +224,8 @@ def _has(backend: type[Any], capabilities: Iterable[str]) -> bool:
 
 
 def _is_left_out(backend: type[Any]) -> bool:
-    """Whether a quick run leaves a backend out: of each database it takes the first driver of each face."""
-    return IS_QUICK and not backend.is_first
+    """Whether a quick run leaves a backend out: it takes the first drivers, of a server the one that is awaited."""
+    return IS_QUICK and not (backend.is_first and (backend.server is None or backend.face == "async"))
 
 
 def bind_all(
