@@ -133,23 +133,33 @@ class TheRunner(ServerCase):
                     conn.cursor().execute(wait)
 
     def test_what_can_not_run(self) -> None:
-        """No command is 2 and a usage; a server that is required and can't be had is 1 and one line."""
+        """No command is 2 and a usage; a server that is required and can't be had is 1 and one line; one may choose."""
         code = (
             "import importlib.util, sys; importlib.util.find_spec = lambda name: None\n"
             "from tests.servers import mariadb; mariadb.PLACES = ()\n"
             "from tests.servers.__main__ import main; sys.exit(main(sys.argv[1:]))"
         )
-        cases: tuple[tuple[list[str], str, int, str], ...] = (
-            ([], "", 2, r"usage: python -m tests\.servers -- COMMAND…\n"),
-            (["--", sys.executable, "-c", ""], "postgres", 1, r"[^\n]*required by MINI_ORM_TEST_REQUIRE[^\n]*\n"),
-            (["--", sys.executable, "-c", "exit(3)"], "", 3, r"([^\n]*skipped[^\n]*\n){2}"),
+        both = "postgres,mysql"
+        cases: tuple[tuple[list[str], str, str, int, str], ...] = (
+            ([], "", both, 2, r"usage: python -m tests\.servers -- COMMAND…\n"),
+            (["--", sys.executable, "-c", ""], "postgres", both, 1, r"[^\n]*required by MINI_ORM_TEST_REQUIRE[^\n]*\n"),
+            (["--", sys.executable, "-c", "exit(3)"], "", both, 3, r"([^\n]*skipped[^\n]*\n){2}"),
+            (["--", sys.executable, "-c", "exit(3)"], "", "mysql", 3, r"[^\n]*skipped[^\n]*\n"),
+            (["--", sys.executable, "-c", "exit(3)"], "", "none", 3, ""),
+            (
+                ["--", sys.executable, "-c", "exit(3)"],
+                "",
+                "postgers",
+                1,
+                r"[^\n]*MINI_ORM_TEST_SERVERS[^\n]*postgers[^\n]*\n",
+            ),
         )
-        for arguments, required, code_expected, errors in cases:
-            with self.subTest(arguments=arguments, required=required):
+        for arguments, required, chosen, code_expected, errors in cases:
+            with self.subTest(arguments=arguments, required=required, chosen=chosen):
                 run = subprocess.run(
                     [sys.executable, "-c", code, *arguments],
                     cwd=ROOT,
-                    env=environment(MINI_ORM_TEST_REQUIRE=required),
+                    env=environment(MINI_ORM_TEST_REQUIRE=required, MINI_ORM_TEST_SERVERS=chosen),
                     capture_output=True,
                     text=True,
                 )

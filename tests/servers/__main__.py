@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
-from tests.servers.provide import provide
+from tests.servers.provide import chosen, provide
 from tests.servers.server import Unavailable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     _on_signals(_leave)
     try:
-        with provide() as variables:
+        with provide(chosen()) as variables:
             return run(command, os.environ | variables)
     except Unavailable as exc:
         print(f"tests.servers: error: {exc}", file=sys.stderr)

@@ -21,6 +21,8 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 SERVERS: dict[str, type[Server]] = {server.name: server for server in (Postgres, MariaDB)}
 #: Names the servers, with commas between, without which a run of the tests fails.
 REQUIRE = "MINI_ORM_TEST_REQUIRE"
+#: Names the servers that a run has, in the same way; all of them where it is not set, and "none".
+CHOOSE = "MINI_ORM_TEST_SERVERS"
 
 
 def required() -> frozenset[str]:
@@ -29,10 +31,23 @@ def required() -> frozenset[str]:
     Raises:
         Unavailable: the tests know no such server.
     """
-    names = frozenset(os.environ.get(REQUIRE, "").replace(",", " ").split())
-    if unknown := sorted(names - SERVERS.keys()):
-        raise Unavailable(f"{REQUIRE} names {', '.join(unknown)}; there are: {', '.join(SERVERS)}")
-    return names
+    return frozenset(_named(REQUIRE, ""))
+
+
+def chosen() -> tuple[str, ...]:
+    """Return the names of the servers that this run is to have.
+
+    Raises:
+        Unavailable: the tests know no such server.
+    """
+    return _named(CHOOSE, ",".join(SERVERS))
+
+
+def _named(variable: str, default: str) -> tuple[str, ...]:
+    names = [name for name in os.environ.get(variable, default).replace(",", " ").split() if name != "none"]
+    if unknown := sorted(set(names) - SERVERS.keys()):
+        raise Unavailable(f"{variable} names {', '.join(unknown)}; there are: {', '.join(SERVERS)}")
+    return tuple(names)
 
 
 @contextlib.contextmanager
