@@ -238,7 +238,8 @@ class _Reader:
         if op == "BETWEEN":
             return self._between(key, one.values or (), negated)
         if op in _OPPOSITE:
-            return Compared(key, _OPPOSITE[op] if negated else op, self._ordered(key, one.value))  # type: ignore[arg-type]
+            compared = _OPPOSITE[op] if negated else op
+            return Compared(key, compared, self._ordered(key, one.value))  # type: ignore[arg-type]  # a text, to mypy
         if op in _TEXT_MATCHES:
             return self._text(key, op, one.value, negated)
         raise UnsupportedFilterError(f"{self._store} does not support {op} in filters")

@@ -378,8 +378,8 @@ def pooled_dialect(pool: Pool, dialect: Dialect | None, joined: bool | None, *, 
         return dialect_for(driver, dialect)
     if not isinstance(dialect, Dialect):
         raise ConfigurationError(
-            "which dialect this pool's connections speak can't be known before one is open; name it: "
-            "AsyncDatabase(pool, SQLiteDialect())"
+            "which dialect this pool's connections speak can't be known before one is open; name it, "
+            "for example AsyncDatabase(pool, PostgresDialect())"
         )
     return dialect
 

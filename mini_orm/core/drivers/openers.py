@@ -220,7 +220,7 @@ _ASYNCMY_OPTIONS: _Options = {**_MYSQL_OPTIONS, "program_name": str}
 
 def _pymysql(address: Address, is_async: bool) -> Opener:
     import pymysql  # type: ignore[import-untyped]  # it has no py.typed
-    from pymysql.constants import CLIENT  # type: ignore[import-untyped]
+    from pymysql.constants import CLIENT  # type: ignore[import-untyped]  # as above
 
     mode, files = _tls(address)
     arguments = _mysql(address, CLIENT.FOUND_ROWS, _PYMYSQL_OPTIONS)

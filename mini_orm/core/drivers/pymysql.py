@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pymysql  # type: ignore[import-untyped]  # it has no py.typed
-from pymysql.constants import SERVER_STATUS  # type: ignore[import-untyped]
+from pymysql.constants import SERVER_STATUS  # type: ignore[import-untyped]  # as above
 
 from ...errors import DatabaseError
 from ..dialects import MySQLDialect
