@@ -217,6 +217,7 @@ class MySQLBackend(MySQLSessions, RefusingByTrace, Backend):
 
     def is_free(self) -> bool:
         with self.look() as conn:
+            self.await_statements(conn)
             return not self.open_sessions(conn)
 
     def raw(self, **other: Any) -> Any:

@@ -183,6 +183,12 @@ class MySQLSessions(Sessions):
         idle = self._in_transactions(conn, " ACTIVE ") & self._processes(conn)
         return sorted(idle | self._processes(conn, "command <> 'Sleep'"))
 
+    def await_statements(self, conn: Any) -> None:
+        """Wait until no other session runs a statement: a client has its answer before the list tells the end of it."""
+        deadline = time.monotonic() + PATIENCE
+        while self._processes(conn, "command <> 'Sleep'") and time.monotonic() < deadline:
+            time.sleep(0.001)
+
     def sleeping_sessions(self, conn: Any) -> list[int]:
         return sorted(self._processes(conn, "state = 'User sleep'"))
 
