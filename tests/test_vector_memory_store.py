@@ -2,22 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contracts.vectors import (
-    VectorBatchContract,
-    VectorCollectionContract,
-    VectorQueryContract,
-    VectorWriteContract,
-)
-from tests.contracts.vectors_codecs import VectorCodecContract
-from tests.contracts.vectors_filters import (
-    VectorConditionContract,
-    VectorMappingContract,
-    VectorNoConditionContract,
-)
-from tests.vector_backends import VECTOR_BACKENDS, bind_vectors
+from tests.contracts.vector_stores import bind_vector_contracts
+from tests.vector_backends import MEMORY_BACKENDS, OWN_BACKENDS
 
-bind_vectors(globals(), VectorCollectionContract, VectorWriteContract, VectorQueryContract, VectorBatchContract)
-bind_vectors(globals(), VectorCodecContract, VectorMappingContract, VectorConditionContract)
-bind_vectors(
-    globals(), VectorNoConditionContract, backends=[one for one in VECTOR_BACKENDS if not one.supports_conditions]
-)
+bind_vector_contracts(globals(), MEMORY_BACKENDS + OWN_BACKENDS)

@@ -1,0 +1,119 @@
+"""What a vector store on a face is to the contracts, and the case that makes both faces read alike.
+
+Capabilities are attributes; a contract asks for them and never for a product's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import unittest
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import mini_orm
+from mini_orm import VectorRecord
+from tests.backends import bind_all, maybe_await
+
+
+class VectorBackend:
+    """One store on one face."""
+
+    name: str
+    face: str  # "sync" or "async"
+    #: Which of `tests.servers` it needs, and whether a quick run takes it.
+    server: str | None = None
+    is_first = True  # none of them takes long
+    package: str | None = None
+    #: `query` takes filters.
+    supports_filters = True
+    #: Filters may be conditions of `C`, and `count` and `delete_where` take filters.
+    supports_conditions = True
+    #: Conditions may look into texts: contains, startswith, endswith.
+    supports_text_conditions = True
+    #: Ids may be any text.
+    supports_any_id = True
+    #: A collection tells its dimension and metric.
+    supports_description = True
+    #: An empty payload reads back as one.
+    keeps_empty_payload = True
+    #: Lists and dicts may stand in payloads, and in filters.
+    keeps_nested_payload = True
+    #: The store refuses payload values that JSON does not have, and copies the others.
+    checks_payloads = True
+    #: It lives in this process, and can be looked into without waiting.
+    is_in_memory = True
+
+    def store(self) -> Any:
+        """Make an empty store."""
+        raise NotImplementedError
+
+    def repository(self, store: Any, collection: str, **options: Any) -> Any:
+        """Make a repository of this face."""
+        cls = mini_orm.VectorRepository if self.face == "sync" else mini_orm.AsyncVectorRepository
+        return cls(store, collection, **options)
+
+    def id(self, number: int) -> str:
+        """Return an id that the store takes; a higher number sorts later."""
+        return f"id-{number:06}"
+
+    def close(self) -> None:
+        """Drop what the test stored."""
+
+
+class VectorCase(unittest.IsolatedAsyncioTestCase):
+    """The base that a vector contract is bound to."""
+
+    backend_class: type[VectorBackend]
+    backend: VectorBackend
+
+    async def asyncSetUp(self) -> None:
+        asyncio.get_running_loop().set_debug(False)
+        await asyncio.sleep(0)  # it takes effect at the next step
+        self.backend = self.backend_class()
+        self.addCleanup(self.backend.close)
+        self.store = self.backend.store()
+
+    async def repo(self, collection: str = "things", *, dimension: int = 2, **options: Any) -> Any:
+        """Open a repository on the test's store."""
+        made = self.backend.repository(self.store, collection, dimension=dimension, **options)
+        if options.get("auto_create", True):
+            await maybe_await(made.fetch([]))  # the async face opens its collection on first use
+        return made
+
+    def record(self, number: int, vector: Any, payload: Any = None) -> VectorRecord:
+        """Make a record whose id is `number`, in the store's form."""
+        return VectorRecord(self.backend.id(number), vector, payload)
+
+    def numbers(self, found: Iterable[Any]) -> list[int]:
+        """Return the numbers of the ids of records or results."""
+        known = {self.backend.id(number): number for number in range(300)}
+        return [known[one.id] for one in found]
+
+    async def filled(self, payloads: Sequence[Any], **options: Any) -> Any:
+        """Open a repository with a record for each payload, whose vectors are less and less like [1, 0]."""
+        repo = await self.repo(**options)
+        records = [self.record(n, [math.cos(n / 200), math.sin(n / 200)], one) for n, one in enumerate(payloads)]
+        await maybe_await(repo.upsert(records))
+        return repo
+
+    async def refused(self, error: type[BaseException], call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """See that a call is refused, and return the error."""
+        with self.assertRaises(error) as caught:
+            await maybe_await(call(*args, **kwargs))
+        return caught.exception
+
+
+def bind_vectors(namespace: dict[str, Any], *contracts: type, backends: Iterable[type[VectorBackend]]) -> None:
+    """Put a case for every contract and store into a test module's namespace."""
+    bind_all(namespace, *contracts, backends=backends, case=VectorCase)
+
+
+def score(metric: str, left: Sequence[float], right: Sequence[float]) -> float:
+    """Score two vectors by a metric's formula, as plainly as it can be said."""
+    if metric == "l2":
+        return -math.dist(left, right)
+    product = math.fsum(x * y for x, y in zip(left, right, strict=True))
+    if metric == "dot":
+        return product
+    return product / math.sqrt(math.fsum(x * x for x in left) * math.fsum(y * y for y in right))
