@@ -250,6 +250,10 @@ class AwaitingExecutor(Executor):
         self.refuse_read_only()
         return await self._run(self.driver.execute_many, sql, rows)
 
+    async def copy(self, table: str, data: bytes) -> None:
+        self.refuse_read_only()
+        await self._run(self.driver.copy, table, data)
+
     async def execute_returning(self, sql: str, params: Params = ()) -> Row:
         self.refuse_read_only()
         row = await self._run(self.driver.fetch_one, sql, params)

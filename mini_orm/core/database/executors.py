@@ -36,8 +36,6 @@ log = logging.getLogger("mini_orm")
 R = TypeVar("R")
 #: Seconds between two tries for a lock; the last one repeats. SQLite's own handler waits like this.
 _PAUSES = (0.001, 0.002, 0.005, 0.010, 0.015, 0.020, 0.025, 0.050)
-
-
 _NOT_INSERTED = "the database took the statement and inserted no row; a trigger may have ignored it"
 
 
@@ -407,15 +405,18 @@ class Executor:
         """Run a statement that writes; return the rows affected."""
         self.refuse_read_only()
         cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
-        affected: int = cursor.rowcount
-        return max(affected, 0)
+        return max(int(cursor.rowcount), 0)
 
     async def execute_many(self, sql: str, rows: Sequence[Params]) -> int:
         """Run a statement that writes for each of `rows`; return the rows affected."""
         self.refuse_read_only()
         cursor = await self._send(sql, rows, many=True)
-        affected: int = cursor.rowcount
-        return max(affected, 0)
+        return max(int(cursor.rowcount), 0)
+
+    async def copy(self, table: str, data: bytes) -> None:
+        """Fill a temporary table with rows in COPY's binary form."""
+        self.refuse_read_only()
+        await self._send(table, data, own=self.driver.copier(self.conn))
 
     async def execute_returning(self, sql: str, params: Params = ()) -> Row:
         """Run a statement that writes one row and returns it."""

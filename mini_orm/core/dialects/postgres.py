@@ -64,6 +64,7 @@ class PostgresDialect(Dialect):
     max_params = 65535
     max_depth = 2000
     supports_array_rows = True
+    supports_vectors = True
     # With a bound LIMIT there is no plan that fits all, and the query would be planned again each time.
     binds_limit = False
     supports_reserved_keys = True

@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar
 
 import asyncpg  # type: ignore[import-untyped]  # it has no py.typed
@@ -99,6 +100,12 @@ class AsyncpgDriver(AwaitedDriver):
         await conn.executemany(numbered(sql, rows), rows)
         return len(rows)  # asyncpg does not say
 
+    async def copy(self, conn: Any, table: str, data: bytes) -> None:
+        await conn.copy_to_table(table, schema_name="pg_temp", source=_stream(data), format="binary")
+
+    def real_array(self, values: array[float]) -> array[float]:
+        return values
+
     async def fetch_one(self, conn: Any, sql: str, params: Params) -> Row | None:
         row: Row | None = await conn.fetchrow(numbered(sql, params), *params, record_class=asyncpg.Record)
         return row
@@ -147,6 +154,10 @@ class AsyncpgDriver(AwaitedDriver):
 
     async def aclose(self, conn: Any) -> None:
         await conn.close(timeout=_FAREWELL)
+
+
+async def _stream(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def numbered(sql: str, params: Any) -> str:

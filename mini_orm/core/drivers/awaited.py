@@ -57,6 +57,10 @@ class AwaitedDriver(Driver):
     async def execute_many(self, conn: Any, sql: str, rows: Sequence[Params]) -> int:
         """Run a statement that writes for each of `rows`; return the rows affected."""
 
+    async def copy(self, conn: Any, table: str, data: bytes) -> None:
+        """Fill a temporary table with rows in COPY's binary form."""
+        raise NotImplementedError("this database has no COPY")
+
     @abstractmethod
     async def fetch_one(self, conn: Any, sql: str, params: Params) -> Row | None:
         """Run a query that has one row at most."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -131,6 +132,14 @@ class Driver(ABC):
     def own_cursor(self, conn: Any) -> Any:
         """Make the cursor for compiled SQL, whose casts say what its values are."""
         return self.cursor(conn)
+
+    def copier(self, conn: Any) -> Any:
+        """Make what has `execute(table, data)`, for COPY into a temporary table."""
+        raise NotImplementedError("this database has no COPY")
+
+    def real_array(self, values: array[float]) -> Any:
+        """Return what a mark `%s::real[]` takes for numbers of float32, in the quickest form that there is."""
+        raise NotImplementedError("this database has no arrays")
 
     @abstractmethod
     def in_transaction(self, conn: Any) -> bool:

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import io
 import operator
 import re
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -25,7 +27,7 @@ from psycopg2 import extensions as ext
 from ...errors import ConfigurationError, DatabaseError, DataError
 from ..dialects import PostgresDialect
 from .base import Driver
-from .postgres import RESET, attributes_of, class_of, class_of_package
+from .postgres import RESET, attributes_of, class_of, class_of_package, copy_sql
 
 #: What a user may set for transactions: parts of psycopg2's own BEGIN, but settings of the session in autocommit.
 _SETTINGS = ("isolation_level", "readonly", "deferrable")
@@ -75,6 +77,12 @@ class Psycopg2Driver(Driver):
         for one in _TYPECASTERS:
             ext.register_type(one, made)
         return made
+
+    def copier(self, conn: Any) -> Copier:
+        return Copier(self.cursor(conn))
+
+    def real_array(self, values: array[float]) -> list[float]:
+        return values.tolist()
 
     def in_transaction(self, conn: Any) -> bool:
         status = conn.get_transaction_status()
@@ -136,6 +144,17 @@ class Psycopg2Driver(Driver):
 
     def close(self, conn: Any) -> None:
         conn.close()
+
+
+class Copier:
+    """A cursor whose `execute` is a COPY into a temporary table."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def execute(self, table: str, data: bytes) -> None:
+        with self._cursor as cursor:
+            cursor.copy_expert(copy_sql(table), io.BytesIO(data))
 
 
 def _settings(conn: Any) -> tuple[Any, ...]:
