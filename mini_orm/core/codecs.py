@@ -21,12 +21,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, Flag
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..errors import CodecError
 from .columns import ColumnType
@@ -44,8 +42,7 @@ _DECIMAL_HIGH, _DECIMAL_LOW = 131072, -16383
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
+class Codec(NamedTuple):
     """`encode` and `coerce` take a value that is not `None`; `decode` is `None` where the value comes as it is."""
 
     encode: Function
@@ -240,20 +237,21 @@ def _to_bytes(value: Any) -> bytes:
 
 
 def _uuid_codec(kind: ColumnType, form: str) -> Codec:
+    import uuid  # few models need it, and it is not free to import
+
     def encode(value: Any) -> Any:
         if not isinstance(value, uuid.UUID):
             _refuse("UUID", value, "uuid.UUID(text) makes one of text" if isinstance(value, str) else "")
         return value if form == "native" else str(value)
 
-    decoders: dict[str, Function | None] = {"native": None, "uuid text": _to_uuid}
+    def plain(value: Any) -> uuid.UUID:
+        if type(value) is uuid.UUID:
+            return value
+        # A driver's own subclass is to be a plain one, too.
+        return uuid.UUID(value) if isinstance(value, str) else uuid.UUID(int=value.int)
+
+    decoders: dict[str, Function | None] = {"native": None, "uuid text": plain}
     return Codec(encode, encode, decoders.get(form, uuid.UUID))
-
-
-def _to_uuid(value: Any) -> uuid.UUID:
-    if type(value) is uuid.UUID:
-        return value
-    # A driver's own subclass is to be a plain one, too.
-    return uuid.UUID(value) if isinstance(value, str) else uuid.UUID(int=value.int)
 
 
 # --- times -----------------------------------------------------------------------------------------------------

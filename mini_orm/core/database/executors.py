@@ -13,7 +13,6 @@ Rules of this file:
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
@@ -28,11 +27,11 @@ from ...errors import (
     TransactionError,
     translated,
 )
+from .. import log
 from ..dialects import Dialect
 from ..drivers import Driver, Result
 from .registry import Registry
 
-log = logging.getLogger("mini_orm")
 R = TypeVar("R")
 #: Seconds between two tries for a lock; the last one repeats. SQLite's own handler waits like this.
 _PAUSES = (0.001, 0.002, 0.005, 0.010, 0.015, 0.020, 0.025, 0.050)

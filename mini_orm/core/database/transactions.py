@@ -19,7 +19,8 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from ...errors import DatabaseError, TransactionError
-from .executors import Executor, log
+from .. import log
+from .executors import Executor
 from .guards import IN_THE_MIDDLE, Guard, Lease, Runner, Source
 from .locks import Lock
 

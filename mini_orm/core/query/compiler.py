@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 from ..._typing import Row
 from ...errors import QueryError, QueryTypeError, UniqueViolation, UnsafeOperationError
@@ -40,7 +39,7 @@ CACHED_CONDITIONS = 200
 #: Rows in one INSERT by arrays: enough that the way to the server and back does not count.
 ARRAY_ROWS = 5000
 #: Keys that are no tuple and no mapping, without asking an abstract class.
-_PLAIN_KEYS = frozenset({int, str, bytes, UUID})
+_PLAIN_KEYS = frozenset({int, str, bytes})
 
 
 def compiler_for(meta: ModelMeta, dialect: Dialect) -> Compiler:

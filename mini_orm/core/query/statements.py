@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..models import ColumnMeta
@@ -15,8 +14,7 @@ class Statement(NamedTuple):
     params: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A compiled statement in the cache: its text, and the order of its values where that is not the given one."""
 
     sql: str
@@ -29,8 +27,7 @@ class Plan:
         return Statement(self.sql, [params[place] for place in self.order])
 
 
-@dataclass(frozen=True, slots=True)
-class InsertPlan:
+class InsertPlan(NamedTuple):
     """An INSERT that leaves out some columns, and how their values come back.
 
     `returning`: by RETURNING; `last_id`: the auto key, told by the driver; `reread`: by a SELECT of the new row.
