@@ -402,7 +402,7 @@ class Executor:
             self.refuse_read_only()
         cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
         affected: int = cursor.rowcount
-        return affected if affected > 0 else 0
+        return max(affected, 0)
 
     async def execute_many(self, sql: str, rows: Sequence[Params]) -> int:
         """Run a statement that writes for each of `rows`; return the rows affected."""
