@@ -16,20 +16,9 @@ from .core.conditions import (
     WhereInput,
 )
 from .core.database.database import Database
-from .core.database.database_async import AsyncDatabase
-from .core.database.health import PoolStats
-from .core.database.pool import PoolConnector
-from .core.dialects import Dialect, MySQLDialect, PostgresDialect, SQLiteDialect
+from .core.dialects import Dialect
 from .core.models import IndexSpec
-from .core.relations import RelationSpec, RelationType, model_relations
-from .core.repositories.related import AsyncRelatedResult, RelatedResult
-from .core.repositories.repository import Repository, UnifiedRepository
-from .core.repositories.repository_async import AsyncRepository, AsyncUnifiedRepository
-from .core.repositories.session import Session
-from .core.repositories.session_async import AsyncSession
-from .core.schema.apply import apply_schema, apply_schema_async
-from .core.schema.ddl import create_index_sql, create_indexes_sql, create_schema_sql, create_table_sql
-from .core.schema.ensure import ensure_schema, ensure_schema_async
+from .core.repositories.model_repository import Repository
 from .errors import (
     CheckViolation,
     ClosedError,
@@ -70,16 +59,32 @@ from .errors import (
     VectorValueError,
 )
 from .validation import ValidatedModel
-from .vectors.codecs import IdentityVectorPayloadCodec, JsonVectorPayloadCodec, VectorPayloadCodec
-from .vectors.metrics import VectorMetric
-from .vectors.records import VectorIdPolicy, VectorRecord, VectorSearchResult
-from .vectors.repository import VectorRepository
-from .vectors.repository_async import AsyncVectorRepository
-from .vectors.stores.memory import InMemoryVectorStore
 
 if TYPE_CHECKING:
+    from .core.database.database_async import AsyncDatabase
+    from .core.database.health import PoolStats
+    from .core.database.pool import PoolConnector
+    from .core.dialects.mysql import MySQLDialect
+    from .core.dialects.postgres import PostgresDialect
+    from .core.dialects.sqlite import SQLiteDialect
+    from .core.relations import RelationSpec, RelationType, model_relations
+    from .core.repositories.hub import UnifiedRepository
+    from .core.repositories.hub_async import AsyncUnifiedRepository
+    from .core.repositories.model_repository_async import AsyncRepository
+    from .core.repositories.related import AsyncRelatedResult, RelatedResult
+    from .core.repositories.session import Session
+    from .core.repositories.session_async import AsyncSession
+    from .core.schema.apply import apply_schema, apply_schema_async
+    from .core.schema.ddl import create_index_sql, create_indexes_sql, create_schema_sql, create_table_sql
+    from .core.schema.ensure import ensure_schema, ensure_schema_async
+    from .vectors.codecs import IdentityVectorPayloadCodec, JsonVectorPayloadCodec, VectorPayloadCodec
+    from .vectors.metrics import VectorMetric
+    from .vectors.records import VectorIdPolicy, VectorRecord, VectorSearchResult
+    from .vectors.repository import VectorRepository
+    from .vectors.repository_async import AsyncVectorRepository
     from .vectors.stores.chroma import ChromaVectorStore
     from .vectors.stores.faiss import FaissVectorStore
+    from .vectors.stores.memory import InMemoryVectorStore
     from .vectors.stores.pgvector import PgVectorStore
     from .vectors.stores.qdrant import QdrantVectorStore
 
@@ -179,10 +184,44 @@ __all__ = [
 
 #: What few programs use is imported with its first use.
 _LATER = {
+    "AsyncDatabase": ".core.database.database_async",
+    "AsyncRelatedResult": ".core.repositories.related",
+    "AsyncRepository": ".core.repositories.model_repository_async",
+    "AsyncSession": ".core.repositories.session_async",
+    "AsyncUnifiedRepository": ".core.repositories.hub_async",
+    "AsyncVectorRepository": ".vectors.repository_async",
     "ChromaVectorStore": ".vectors.stores.chroma",
     "FaissVectorStore": ".vectors.stores.faiss",
+    "IdentityVectorPayloadCodec": ".vectors.codecs",
+    "InMemoryVectorStore": ".vectors.stores.memory",
+    "JsonVectorPayloadCodec": ".vectors.codecs",
+    "MySQLDialect": ".core.dialects.mysql",
     "PgVectorStore": ".vectors.stores.pgvector",
+    "PoolConnector": ".core.database.pool",
+    "PoolStats": ".core.database.health",
+    "PostgresDialect": ".core.dialects.postgres",
     "QdrantVectorStore": ".vectors.stores.qdrant",
+    "RelatedResult": ".core.repositories.related",
+    "RelationSpec": ".core.relations",
+    "RelationType": ".core.relations",
+    "SQLiteDialect": ".core.dialects.sqlite",
+    "Session": ".core.repositories.session",
+    "UnifiedRepository": ".core.repositories.hub",
+    "VectorIdPolicy": ".vectors.records",
+    "VectorMetric": ".vectors.metrics",
+    "VectorPayloadCodec": ".vectors.codecs",
+    "VectorRecord": ".vectors.records",
+    "VectorRepository": ".vectors.repository",
+    "VectorSearchResult": ".vectors.records",
+    "apply_schema": ".core.schema.apply",
+    "apply_schema_async": ".core.schema.apply",
+    "create_index_sql": ".core.schema.ddl",
+    "create_indexes_sql": ".core.schema.ddl",
+    "create_schema_sql": ".core.schema.ddl",
+    "create_table_sql": ".core.schema.ddl",
+    "ensure_schema": ".core.schema.ensure",
+    "ensure_schema_async": ".core.schema.ensure",
+    "model_relations": ".core.relations",
 }
 
 

@@ -10,7 +10,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import pickle
 import sys
 import types
 from typing import Any, NamedTuple
@@ -18,6 +17,8 @@ from typing import Any, NamedTuple
 
 def _portable(attributes: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that survive pickling."""
+    import pickle  # not free to import
+
     kept = {}
     for name, value in attributes.items():
         try:
@@ -52,6 +53,8 @@ class MiniOrmError(Exception):
 
 
 def _portable_args(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    import pickle  # as above
+
     kept = []
     for value in args:
         try:

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mini_orm.core import log
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "mini_orm"
 
@@ -30,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "mini_orm.core.columns",
         "mini_orm.core.decimals",
         "mini_orm.core.json_values",
+        "mini_orm.core.log",
         "mini_orm.core.models",
         "mini_orm.core.objects",
         "mini_orm.core.relations",
@@ -337,6 +340,35 @@ class ImportingThePackage(unittest.TestCase):
             timeout=60,
         )
         self.assertEqual((run.returncode, run.stdout.strip(), run.stderr), (0, "", ""))
+
+    def test_what_few_programs_use_comes_later(self) -> None:
+        """Names: the import leaves out what most programs never use, and the name that needs it brings it."""
+        code = """
+            import sys
+            sys.path.insert(0, sys.argv[1])
+            import mini_orm
+            later = ("logging", "uuid", "pickle", "mini_orm.vectors", "mini_orm.core.database.pool",
+                     "mini_orm.core.repositories.session", "mini_orm.core.schema.ensure")
+            print(*(name for name in later if name in sys.modules))
+            print(mini_orm.Session.__name__, mini_orm.VectorRecord.__name__)
+        """
+        run = subprocess.run(
+            [sys.executable, "-I", "-S", "-W", "error", "-c", textwrap.dedent(code), str(ROOT)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (0, "\nSession VectorRecord\n", ""))
+
+    def test_log_lines_are_the_callers(self) -> None:
+        """A line in the log tells where it was written, and not where `logging` was called."""
+        with self.assertLogs("mini_orm", "DEBUG") as caught:
+            for write in (log.debug, log.info, log.warning, log.error):
+                write("%s went by", "it")
+        self.assertEqual([one.levelname for one in caught.records], ["DEBUG", "INFO", "WARNING", "ERROR"])
+        self.assertEqual(
+            {(one.getMessage(), one.filename) for one in caught.records}, {("it went by", Path(__file__).name)}
+        )
 
     def test_only_the_standard_library_is_needed(self) -> None:
         """Names: without site-packages the import and a whole round trip work."""

@@ -21,12 +21,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, Flag
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..errors import CodecError
 from .columns import ColumnType
@@ -44,8 +42,7 @@ _DECIMAL_HIGH, _DECIMAL_LOW = 131072, -16383
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
+class Codec(NamedTuple):
     """`encode` and `coerce` take a value that is not `None`; `decode` is `None` where the value comes as it is."""
 
     encode: Function
@@ -109,10 +106,12 @@ def refusing_zero(codec: Codec) -> Codec:
 
 
 def _bool_codec(kind: ColumnType, form: str) -> Codec:
+    is_native = form == "native"
+
     def encode(value: Any) -> Any:
         if type(value) is not bool:
             _refuse("bool", value)
-        return value if form == "native" else int(value)
+        return value if is_native else 1 if value else 0
 
     def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
         if kind is not bool:
@@ -197,6 +196,8 @@ def _str_codec(kind: ColumnType, form: str) -> Codec:
     max_length = kind.max_length
 
     def coerce(value: Any) -> str:
+        if type(value) is str and value.isascii() and "\0" not in value:  # most are; `plain_text` knows the others
+            return value
         if not isinstance(value, str):
             _refuse("str", value)
         return plain_text(value)
@@ -240,26 +241,29 @@ def _to_bytes(value: Any) -> bytes:
 
 
 def _uuid_codec(kind: ColumnType, form: str) -> Codec:
+    import uuid  # few models need it, and it is not free to import
+
     def encode(value: Any) -> Any:
         if not isinstance(value, uuid.UUID):
             _refuse("UUID", value, "uuid.UUID(text) makes one of text" if isinstance(value, str) else "")
         return value if form == "native" else str(value)
 
-    decoders: dict[str, Function | None] = {"native": None, "uuid text": _to_uuid}
+    def plain(value: Any) -> uuid.UUID:
+        if type(value) is uuid.UUID:
+            return value
+        # A driver's own subclass is to be a plain one, too.
+        return uuid.UUID(value) if isinstance(value, str) else uuid.UUID(int=value.int)
+
+    decoders: dict[str, Function | None] = {"native": None, "uuid text": plain}
     return Codec(encode, encode, decoders.get(form, uuid.UUID))
-
-
-def _to_uuid(value: Any) -> uuid.UUID:
-    if type(value) is uuid.UUID:
-        return value
-    # A driver's own subclass is to be a plain one, too.
-    return uuid.UUID(value) if isinstance(value, str) else uuid.UUID(int=value.int)
 
 
 # --- times -----------------------------------------------------------------------------------------------------
 
 
 def _datetime_codec(kind: ColumnType, form: str) -> Codec:
+    is_text = form == "text"
+
     def naive(value: Any) -> Any:
         if not isinstance(value, dt.datetime):
             _refuse("datetime", value)
@@ -268,7 +272,7 @@ def _datetime_codec(kind: ColumnType, form: str) -> Codec:
                 "an aware datetime in a naive column; declare the field with metadata={'timezone': True}, "
                 "or take the time zone off with value.replace(tzinfo=None)"
             )
-        return value.isoformat(" ", "microseconds") if form == "text" else value
+        return value.isoformat(" ", "microseconds") if is_text else value
 
     def aware(value: Any) -> Any:
         if not isinstance(value, dt.datetime):
@@ -395,13 +399,14 @@ def _json_codec(kind: ColumnType, form: str) -> Codec:
 
 def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
     by_type = {(type(member.value), member.value) for member in enum}
-    encoded = {member: inner.encode(member.value) for member in enum}
+    # The hash of a member is a call of Python code; its id is not.
+    by_id = {id(member): inner.encode(member.value) for member in enum}
 
     is_flag = issubclass(enum, Flag)
 
     def encode(value: Any) -> Any:
         if isinstance(value, enum):
-            found = encoded.get(value)
+            found = by_id.get(id(value))
             return inner.encode(value.value) if found is None else found  # a Flag's combination is no member
         if is_flag and type(value) is int:
             return encode(_flag(enum, value))
@@ -409,15 +414,13 @@ def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
             _refuse(f"{enum.__name__} or the value of one of its members", value)
         return inner.encode(value)
 
-    members = {inner.encode(member.value): member for member in enum}
-    # The hash of a member is a call of Python code; its id is not.
-    by_id = {id(member): value for member, value in encoded.items()}
+    class Members(dict[Any, Enum]):
+        """The members by what is stored. A look-up is no call of Python code but where it finds none."""
 
-    def decode(value: Any) -> Any:
-        try:
-            return members[value]
-        except KeyError:
+        def __missing__(self, value: Any) -> Enum:
             return enum(value if inner.decode is None else inner.decode(value))
+
+    members = Members({inner.encode(member.value): member for member in enum})
 
     def encode_all(values: Sequence[Any], kind: type) -> Sequence[Any] | None:
         if not issubclass(kind, enum):
@@ -427,7 +430,7 @@ def _enum_codec(enum: type[Enum], inner: Codec) -> Codec:
         except KeyError:
             return None
 
-    return Codec(encode, encode, decode, encode_all)
+    return Codec(encode, encode, members.__getitem__, encode_all)
 
 
 def _flag(enum: type[Enum], value: int) -> Enum:

@@ -8,16 +8,14 @@ Rules of this file:
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
+import sys
 import types
 import typing
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..errors import ModelError
 
@@ -39,13 +37,18 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
     (dt.date, "date"),
     (dt.time, "time"),
     (dt.timedelta, "timedelta"),
-    (uuid.UUID, "uuid"),
 )
-_BY_TYPE: dict[type, Kind] = dict(_KINDS)
 
 
-@dataclass(frozen=True, slots=True)
-class JsonShape:
+def _kinds() -> dict[type, Kind]:
+    """Return the types that have a kind; UUID where the program has imported it, as that is not free."""
+    found: dict[type, Kind] = dict(_KINDS)
+    if "uuid" in sys.modules:
+        found[sys.modules["uuid"].UUID] = "uuid"
+    return found
+
+
+class JsonShape(NamedTuple):
     """Which containers a JSON value has where: `items` are the shapes inside (one for all, or one a place)."""
 
     container: type | None
@@ -58,8 +61,7 @@ class JsonShape:
         return self.container in (None, dict, list) and all(item is None or item.is_plain for item in self.items)
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnType:
+class ColumnType(NamedTuple):
     """What a column holds, without a database in mind.
 
     `kind` is the kind of the stored value; `enum` and `literals` narrow it. `shape` is for JSON, whose tuples and
@@ -88,8 +90,7 @@ class ColumnType:
         return self.kind in ("int", "float", "decimal") and self.enum is None
 
 
-@dataclass(frozen=True, slots=True)
-class _Unwrapped:
+class _Unwrapped(NamedTuple):
     """An annotation without its wrappings."""
 
     annotation: Any
@@ -143,11 +144,11 @@ def column_type(model: str, name: str, annotation: Any, metadata: Mapping[str, A
     elif typing.get_origin(target) is Literal:
         values = typing.get_args(target)
         found = _of_values(model, name, "Literal", values, options)
-        found = dataclasses.replace(found, literals=values)
+        found = found._replace(literals=values)
     elif is_enum:
         members = [member.value for member in target]
         found = _of_values(model, name, target.__name__, members, options)
-        found = dataclasses.replace(found, enum=target)
+        found = found._replace(enum=target)
     elif (typing.get_origin(target) or target) in (dict, list):
         found = ColumnType("json", _name(target), shape=json_shape(target), **options)
     else:
@@ -177,11 +178,11 @@ def json_shape(annotation: Any) -> JsonShape | None:
 
 def _kind(target: Any) -> Kind | None:
     """Return the kind of a plain type; a subclass of one (say, a str subclass) has no kind of its own."""
-    return _BY_TYPE.get(target) if isinstance(target, type) else None
+    return _kinds().get(target) if isinstance(target, type) else None
 
 
 def _of_values(model: str, name: str, what: str, values: Any, options: dict[str, Any]) -> ColumnType:
-    kinds = {next((kind for base, kind in _KINDS if isinstance(value, base)), None) for value in values}
+    kinds = {next((kind for base, kind in _kinds().items() if isinstance(value, base)), None) for value in values}
     if len(kinds) != 1 or None in kinds:
         raise _error(model, name, f"the values of {what} must be of one type that has a column form")
     return ColumnType(typing.cast(Kind, kinds.pop()), what, **options)

@@ -31,7 +31,7 @@ class _Combinable:
         raise QueryTypeError("a condition has no truth value; combine conditions with &, | and ~, not and, or and not")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Condition(_Combinable):
     """One comparison: `col` is a field's name, `op` an operator, `value` or `values` what it is compared with.
 
@@ -46,6 +46,21 @@ class Condition(_Combinable):
     value: Any = None
     values: tuple[Any, ...] | None = None
     is_unary: bool = False
+
+    # What a frozen dataclass would have, without a look-up by name for each field: every query makes conditions.
+    def __init__(
+        self, col: str, op: str, value: Any = None, values: tuple[Any, ...] | None = None, is_unary: bool = False
+    ) -> None:
+        _set_col(self, col)
+        _set_op(self, op)
+        _set_value(self, value)
+        _set_values(self, values)
+        _set_is_unary(self, is_unary)
+
+
+_set_col, _set_op, _set_value, _set_values, _set_is_unary = (
+    vars(Condition)[name].__set__ for name in ("col", "op", "value", "values", "is_unary")
+)
 
 
 @dataclass(frozen=True, slots=True)

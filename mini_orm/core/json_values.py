@@ -13,12 +13,12 @@ from typing import Any
 from .columns import JsonShape
 
 _MAX_DEPTH = 500
+# As text: `re` keeps what it has compiled, and most programs need none of it.
 # A text as a whole, or a number with an exponent.
-_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|(-?[\d.]+e\+\d+)')
-
-_MANY_DIGITS = re.compile(r"\d{19}")
+_EXPONENT = r'"(?:[^"\\]|\\.)*"|(-?[\d.]+e\+\d+)'
+_MANY_DIGITS = r"\d{19}"
 # A text as a whole, or a number.
-_PART = re.compile(r'"(?:[^"\\]|\\.)*"|(-?\d[\d.e+-]*)')
+_PART = r'"(?:[^"\\]|\\.)*"|(-?\d[\d.e+-]*)'
 
 
 class Refused(Exception):
@@ -99,7 +99,7 @@ def with_fractions(text: str) -> str:
 
     A database that keeps numbers by value writes `1e+23` as an integer, which is read as another number.
     """
-    return _EXPONENT.sub(_spelt_out, text) if "e+" in text else text
+    return re.sub(_EXPONENT, _spelt_out, text) if "e+" in text else text
 
 
 def refuse_long_ints(text: str) -> None:
@@ -108,9 +108,9 @@ def refuse_long_ints(text: str) -> None:
     Raises:
         Refused: there is one.
     """
-    if _MANY_DIGITS.search(text) is None:
+    if re.search(_MANY_DIGITS, text) is None:
         return
-    for number in _PART.findall(text):
+    for number in re.findall(_PART, text):
         if number.lstrip("-").isdigit() and not -(2**63) <= int(number) < 2**64:
             raise Refused("an int in the JSON value does not fit into 64 bits")
 

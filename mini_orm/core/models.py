@@ -14,8 +14,8 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from ..errors import ModelError, QueryError
 from ..validation.hints import field_hints
@@ -69,8 +69,7 @@ class IndexSpec:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
+class ForeignKey(NamedTuple):
     """What a column refers to: `model` and its field `target`, or the column `target` of `table`."""
 
     target: str
@@ -97,8 +96,7 @@ class ForeignKey:
         return meta.table, meta.column(self.target, "its foreign key").column
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnMeta:
+class ColumnMeta(NamedTuple):
     """One field that is a column."""
 
     name: str
@@ -107,7 +105,7 @@ class ColumnMeta:
     nullable: bool
     pk: bool = False
     auto: bool = False
-    index: bool = False
+    index: bool = False  # type: ignore[assignment]  # a field, in place of a tuple's method
     unique: bool = False
     index_name: str | None = None
     fk: ForeignKey | None = None
@@ -120,8 +118,7 @@ class ColumnMeta:
         return self.auto or self.server_default is not None
 
 
-@dataclass(frozen=True, slots=True)
-class IndexMeta:
+class IndexMeta(NamedTuple):
     """One index with its final name."""
 
     name: str
@@ -129,8 +126,7 @@ class IndexMeta:
     unique: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Construction:
+class Construction(NamedTuple):
     """How a row becomes an object: positions in the row, by the way they reach `__init__`.
 
     `positional` go to `__init__` in order, `keywords` by name, `assigned` (fields with `init=False`) are set after.
@@ -146,24 +142,31 @@ class Construction:
         return not self.keywords and not self.assigned and self.positional == tuple(range(len(self.positional)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class ModelMeta:
     """Everything that is known of a model. One for each class, found by `model_meta`."""
 
-    ref: weakref.ref[type]
-    name: str
-    table: str
-    columns: tuple[ColumnMeta, ...]
-    indexes: tuple[IndexMeta, ...]
-    construction: Construction
-    by_name: Mapping[str, ColumnMeta]
-    pk: tuple[ColumnMeta, ...]
-    auto: ColumnMeta | None
-    frozen: bool
-    #: Compiled statements by dialect; kept here so that they go with the class.
-    compilers: dict[Any, Any] = field(default_factory=dict)
-    #: Its relations, as relations.py found them.
-    relations: dict[str, Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        cls: type,
+        table: str,
+        columns: tuple[ColumnMeta, ...],
+        indexes: tuple[IndexMeta, ...],
+        construction: Construction,
+    ) -> None:
+        self.ref = weakref.ref(cls)
+        self.name = cls.__name__
+        self.table = table
+        self.columns = columns
+        self.indexes = indexes
+        self.construction = construction
+        self.by_name: Mapping[str, ColumnMeta] = {column.name: column for column in columns}
+        self.pk = tuple(column for column in columns if column.pk)
+        self.auto = next((column for column in self.pk if column.auto), None)
+        self.frozen: bool = cls.__dataclass_params__.frozen  # type: ignore[attr-defined]  # every dataclass has it
+        #: Compiled statements by dialect; kept here so that they go with the class.
+        self.compilers: dict[Any, Any] = {}
+        #: Its relations, as relations.py found them.
+        self.relations: dict[str, Any] = {}
 
     def column(self, name: Any, where: str) -> ColumnMeta:
         """Return the column of the field `name`.
@@ -251,18 +254,8 @@ def _read(cls: type) -> ModelMeta:
     for column in columns:
         if column.auto and (len(pk) > 1 or not column.pk or column.type.kind != "int" or column.type.enum):
             raise _error(cls, column.name, "'auto' is for a single integer primary key")
-    return ModelMeta(
-        ref=weakref.ref(cls),
-        name=cls.__name__,
-        table=_table_name(cls),
-        columns=columns,
-        indexes=_indexes(cls, _table_name(cls), by_name),
-        construction=_construction(cls, columns),
-        by_name=by_name,
-        pk=pk,
-        auto=next((column for column in pk if column.auto), None),
-        frozen=cls.__dataclass_params__.frozen,  # type: ignore[attr-defined]  # every dataclass has it
-    )
+    table = _table_name(cls)
+    return ModelMeta(cls, table, columns, _indexes(cls, table, by_name), _construction(cls, columns))
 
 
 def _refuse_undecorated(cls: type, names: set[str]) -> None:

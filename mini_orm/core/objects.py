@@ -1,11 +1,12 @@
-"""Makes and copies objects of models, as their authors would."""
+"""Makes, reads and copies objects of models, as their authors would."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
-from .models import ModelMeta
+from .models import ColumnMeta, ModelMeta
 
 
 def build(cls: type, meta: ModelMeta, values: Mapping[str, Any]) -> Any:
@@ -33,3 +34,14 @@ def clone(obj: Any) -> Any:
             if hasattr(obj, slot):
                 object.__setattr__(twin, slot, getattr(obj, slot))
     return twin
+
+
+def getter(columns: Sequence[ColumnMeta]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that reads the fields of columns from an object."""
+    names = [column.name for column in columns]
+    if not names:
+        return lambda obj: ()
+    if len(names) == 1:
+        single = attrgetter(names[0])
+        return lambda obj: (single(obj),)
+    return attrgetter(*names)

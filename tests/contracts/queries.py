@@ -428,6 +428,34 @@ class ConditionContract(QueryHelpers):
         self.assertEqual(await self.ids(repo, C.eq("flag", False)), [2])
         self.assertEqual(await self.ids(repo, C.eq("x", 1)), [])
 
+    async def test_comparisons_of_one_shape(self) -> None:
+        """Q1 Q10 Q11 Q16: a comparison means what its value says, however often one with its field was asked."""
+        repo = await self.table(Thing, things(n=[1, 2, None], m=[1, 3, 4], note=["a", None, "n"]))
+        for _ in range(2):  # the second time every shape is known
+            for where, expected in (
+                (C.eq("n", 2), [2]),
+                (C.eq("n", None), [3]),
+                (C.eq("n", F("m")), [1]),
+                (C.eq("m", 3), [2]),
+                (C.gt("n", 1), [2]),
+                (C.ne("n", 1), [2]),
+                (~C.eq("n", 1), [2]),
+                (Condition("n", "=", 1, values=(2,)), [1]),
+                (C.eq("note", "n"), [3]),
+            ):
+                with self.subTest(where):
+                    self.assertEqual(await self.ids(repo, where), expected)
+            for wrong in (C.eq("n", "2"), C.gt("n", None), C.eq("nn", 2), Condition("n", "==", 2)):
+                with self.subTest(wrong):
+                    await self.refused(QueryError, lambda wrong=wrong: repo.exists(wrong))
+            for odd in (Condition(["n"], "=", 2), Condition("n", ["="], 2)):  # type: ignore[arg-type]  # the mistake
+                with self.subTest(odd):
+                    await self.refused(QueryError, lambda odd=odd: repo.count(odd))
+        self.assertEqual(await maybe_await(repo.delete_where(where=C.eq("n", 2))), 1)
+        self.assertEqual(await maybe_await(repo.delete_where(where=C.eq("n", 2))), 0)
+        self.assertEqual(await maybe_await(repo.delete_where(where=C.eq("n", None))), 1)
+        self.assertEqual(await self.ids(repo), [1])
+
     async def test_json_has_no_order(self) -> None:
         """Q11 Q13: JSON is compared by value with eq; it has no order."""
         repo = await self.table(Thing, things(tags=[["a"], [], None]))

@@ -20,9 +20,10 @@ from typing import Any, Generic, TypeVar
 
 from ..._typing import Params, RawParams, Row
 from ...errors import ConnectionLost, OperationalError, QueryTypeError, TransactionError
+from .. import log
 from ..drivers import Result
 from ..drivers.awaited import AwaitedDriver
-from .executors import _NOT_INSERTED, Executor, Stopped, log
+from .executors import _NOT_INSERTED, Executor, Stopped
 
 R = TypeVar("R")
 #: Seconds that a cancelled operation gets to end before its connection is given up.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine
+from threading import get_ident
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from ..._typing import RawParams
 from ...errors import (
@@ -18,16 +19,16 @@ from ...errors import (
 )
 from ..dialects import Dialect
 from ..dialects.base import Isolation, check_isolation
-from ..drivers import Driver, Result, driver_of
+from ..drivers import Driver, Result, driver_of, is_connection
 from .executors import Executor, drive
-from .foreign_pools import pool_of
 from .guards import Guard, ThreadRunner, close_now, guard_of, thread_owner
-from .leases import PoolLease
 from .locks import Lock, ThreadHold
 from .ops_raw import raw, raw_all, raw_first
-from .pooling import Pool
 from .registry import Registry
 from .transactions import Scope, _open_scopes, route
+
+if TYPE_CHECKING:
+    from .pooling import Pool
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -63,7 +64,7 @@ class Database:
         self._source: Guard | Pool
         self._guard: Guard | None = None
         self._pool: Any = None
-        pool = pool_of(source)
+        pool = None if is_connection(source) else _pool_of(source)
         if pool is not None:
             self._pool = source
             self._source = pool
@@ -152,14 +153,26 @@ class Database:
         guard = self._guard if scope is None else scope.guard
         if guard is None:
             return self._run_pooled(None, operation, *args, **kwargs)
-        hold = ThreadHold(guard.lock if scope is None else scope.lock)
+        lock = guard.lock if scope is None else scope.lock
+        thread = get_ident()
+        hold: ThreadHold | None = None
+        is_had = False
         try:
-            hold.take()
-            if scope is not None:
-                scope.check()
-                return drive(operation(guard.executor, *args, **kwargs))
-            guard.check()
+            with lock.mutex:
+                if lock.free:
+                    lock.free -= 1
+                    lock.thread = thread
+                    is_had = True
+            if not is_had:
+                hold = ThreadHold(lock)
+                hold.take()
             executor = guard.executor
+            if scope is not None:
+                if scope.child is not None or not scope.is_open:
+                    scope.check()
+                return drive(operation(executor, *args, **kwargs))
+            if guard.closed or guard.scope is not None:
+                guard.check()
             outer = guard.in_use  # a model's code that uses the database, in the middle of an operation
             try:
                 guard.in_use = True
@@ -171,18 +184,25 @@ class Database:
                 if not outer:
                     executor.leave()
         finally:
-            hold.release()
+            if is_had:
+                try:
+                    lock.give_back(thread)
+                except BaseException:  # an interrupt; it may have come before
+                    lock.give_back(thread)
+                    raise
+            elif hold is not None:
+                hold.release()
 
     def _run_pooled(self, timeout: float | None, operation: Operation[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run an operation on a connection of its own, which is waited for no longer than `timeout`."""
         if self._closed:
             raise ClosedError("connection is closed")
         pool = self._source
-        assert isinstance(pool, Pool)
+        assert not isinstance(pool, Guard)
         outer = pool.in_the_middle()
         if outer is not None:  # as in `run`: on its own connection, which may be the only one
             return drive(operation(outer.executor, *args, **kwargs))
-        lease = PoolLease(pool, _runner)
+        lease = pool.lease_once(_runner)
         thread = lease.thread
         try:
             guard = drive(lease.acquire(timeout))
@@ -275,7 +295,7 @@ class Database:
             TransactionError: inside of a transaction on it.
         """
         refuse_close(self._source, self._scope)
-        if isinstance(self._source, Pool):
+        if not isinstance(self._source, Guard):
             self._closed = True
             if close_pool or self._source.is_owned:
                 drive(self._source.close(_runner))
@@ -351,6 +371,13 @@ class Transaction:
                 scope.release()
 
 
+def _pool_of(source: Any) -> Pool | None:
+    """Return the pool that a database stands on; see `pool_of`."""
+    from .foreign_pools import pool_of  # pools are not free to import
+
+    return pool_of(source)
+
+
 def dialect_for(driver: Driver, dialect: Dialect | None) -> Dialect:
     """Return the dialect to speak through a driver.
 
@@ -386,7 +413,7 @@ def pooled_dialect(pool: Pool, dialect: Dialect | None, joined: bool | None, *, 
 
 def described(source: Guard | Pool, scope: Scope | None, *, closed: bool) -> str:
     """Say what a database stands on, in a word or two."""
-    if isinstance(source, Pool):
+    if not isinstance(source, Guard):
         name = source.label or ("a pool" if source.driver is None else f"a pool of {source.driver.name}")
         closed = closed or source.closed
     else:
@@ -399,7 +426,7 @@ def described(source: Guard | Pool, scope: Scope | None, *, closed: bool) -> str
 
 def connection_of(source: Guard | Pool, scope: Scope | None, *, closed: bool) -> Any:
     """Return the driver's connection that a database stands on here, if it has one."""
-    if not isinstance(source, Pool):
+    if isinstance(source, Guard):
         return None if source.closed else source.conn
     if closed:
         return None
@@ -414,7 +441,7 @@ def refuse_closed(source: Guard | Pool, *, closed: bool) -> None:
         ClosedError: after `close()`.
     """
     if closed or source.closed:
-        raise ClosedError("the pool is closed" if isinstance(source, Pool) and not closed else "connection is closed")
+        raise ClosedError("the pool is closed" if not (closed or isinstance(source, Guard)) else "connection is closed")
 
 
 def entered(scope: Scope | None) -> Scope:

@@ -13,11 +13,10 @@ Rules of this file:
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
 
 from ..._typing import Params, RawParams, Row
 from ...errors import (
@@ -28,12 +27,12 @@ from ...errors import (
     TransactionError,
     translated,
 )
+from .. import log
 from ..dialects import Dialect
 from ..drivers import Driver, Result
+from .driving import drive as drive  # whoever has an executor needs it
 from .registry import Registry
 
-log = logging.getLogger("mini_orm")
-R = TypeVar("R")
 #: Seconds between two tries for a lock; the last one repeats. SQLite's own handler waits like this.
 _PAUSES = (0.001, 0.002, 0.005, 0.010, 0.015, 0.020, 0.025, 0.050)
 _NOT_INSERTED = "the database took the statement and inserted no row; a trigger may have ignored it"
@@ -41,21 +40,6 @@ _NOT_INSERTED = "the database took the statement and inserted no row; a trigger 
 
 class Stopped(BaseException):
     """Ends an operation whose caller was cancelled; never leaves mini_orm."""
-
-
-def drive(operation: Coroutine[Any, Any, R]) -> R:
-    """Run an operation that never suspends.
-
-    Raises:
-        RuntimeError: it suspended, which is a bug in mini_orm.
-    """
-    try:
-        operation.send(None)
-    except StopIteration as done:
-        result: R = done.value
-        return result
-    operation.close()
-    raise RuntimeError("an operation on a blocking connection suspended; this is a bug in mini_orm")
 
 
 class Executor:
@@ -122,14 +106,18 @@ class Executor:
                 self._heal()
             if not self._ready:
                 self._make_ready()
-            if self.driver.requires_refresh:
-                self.driver.refresh(self.conn)
-            idle = not self.in_transaction
-            mode = self.driver.mode(self.conn)
+            driver, conn = self.driver, self.conn
+            if driver.requires_refresh:
+                driver.refresh(conn)
+            # What `in_transaction` tells, without the steps there: this is a part of every call.
+            idle = not driver.in_transaction(conn) and (
+                driver.supports_transaction_state or not self.is_declared_joined
+            )
+            mode = driver.mode(conn)
             if mode is not None:
                 if self._mode is None:
                     self._mode = mode
-                self.driver.set_mode(self.conn, idle=idle)
+                driver.set_mode(conn, idle=idle)
             if not self._settled:
                 self._settle(idle)
         except self._errors as exc:
@@ -137,7 +125,8 @@ class Executor:
 
     def leave(self) -> None:
         """End a use of the connection: its mode is the user's again."""
-        self._drop_read_only()
+        if self._holds_read_only:
+            self._drop_read_only()
         mode = self._mode
         if mode is not None:
             try:
@@ -149,13 +138,12 @@ class Executor:
             self._mode = None
 
     def _drop_read_only(self) -> None:
-        if self._holds_read_only:
-            with self._unstopped():
-                try:
-                    self.driver.set_read_only(self._cursor, False)
-                    self._holds_read_only = False
-                except self._errors:
-                    log.debug("a closed connection has no session to put back")
+        with self._unstopped():
+            try:
+                self.driver.set_read_only(self._cursor, False)
+                self._holds_read_only = False
+            except self._errors:
+                log.debug("a closed connection has no session to put back")
 
     def hold_read_only(self) -> None:
         """Make the session refuse writes until `leave`."""
@@ -277,7 +265,8 @@ class Executor:
     def _heal(self) -> None:
         # An interrupt fell into the very lines that undo a transaction. Nobody owns what is open now.
         log.warning("rolling back a transaction that an interrupt left open")
-        self._drop_read_only()
+        if self._holds_read_only:
+            self._drop_read_only()
         outermost = self.blocks[0].savepoint
         self.blocks.clear()
         self.read_only = False
@@ -375,14 +364,18 @@ class Executor:
 
     def _send_now(self, sql: str, params: Any = ()) -> Any:
         """Do what `_send` does where the database waits for locks: without another coroutine around it."""
-        if self.blocks or self.cancelled:
-            self._watch()
+        if self.cancelled:
+            self._check_cancelled()
         try:
+            if self.blocks and not self.driver.in_transaction(self.conn):
+                self.require_transaction()
             return self._cursor.execute(sql, params)
         except self._errors as exc:
             if self.driver.is_unwaited(exc) or self.driver.is_doubtful(exc):
                 return drive(self._send(sql, params))
             raise self.error(exc, sql) from exc
+        except TransactionError:
+            raise  # nothing was sent
         except BaseException:
             self._renew_cursor()
             raise
@@ -403,7 +396,8 @@ class Executor:
 
     async def execute(self, sql: str, params: Params = ()) -> int:
         """Run a statement that writes; return the rows affected."""
-        self.refuse_read_only()
+        if self.read_only:
+            self.refuse_read_only()
         cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
         return max(int(cursor.rowcount), 0)
 
@@ -428,7 +422,8 @@ class Executor:
 
     async def insert_row(self, sql: str, params: Params = ()) -> int:
         """Insert one row; return the key that the database gave it."""
-        self.refuse_read_only()
+        if self.read_only:
+            self.refuse_read_only()
         cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
         if cursor.rowcount == 0:
             raise OperationalError(_NOT_INSERTED)

@@ -16,9 +16,9 @@ import weakref
 from typing import Any
 
 from ...errors import ConfigurationError
+from .. import log
 from ..drivers import Driver
 from ..drivers.pools import DriverPool, driver_pool_of
-from .executors import log
 from .guards import Guard, Runner, new_guard
 from .health import Health, Life
 from .pool import PoolConnector

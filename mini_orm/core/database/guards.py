@@ -16,8 +16,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from ...errors import ClosedError, ConfigurationError, DatabaseError, TransactionError
+from .. import log
 from ..drivers import Driver
-from .executors import Executor, drive, log
+from .executors import Executor, drive
 from .locks import Lock, ThreadHold
 from .registry import Registry
 

@@ -10,13 +10,12 @@ Rules of this file:
 from __future__ import annotations
 
 import inspect
-import logging
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import DirtyConnectionError, PoolError, TransactionError
-from .executors import log
+from .. import log
 from .guards import IN_THE_MIDDLE, Guard, Runner
 
 if TYPE_CHECKING:
@@ -180,10 +179,8 @@ class PoolLease:
             if guard.is_left:
                 return
             if is_dirty:
-                log.log(
-                    logging.INFO if policy.discards else logging.WARNING,
-                    "rolling back a transaction that was left open on a pooled connection",
-                )
+                write = log.info if policy.discards else log.warning
+                write("rolling back a transaction that was left open on a pooled connection")
             await self._perform(guard, _undone(guard))
         except Exception as exc:
             log.warning("a pooled connection could not be rolled back (%s) and is closed", type(exc).__name__)

@@ -5,6 +5,8 @@ Rules of this file:
   the one that entered it, as web frameworks do with generators.
 - A hold knows itself whether it is had, and changes that only under the mutex. So an interrupt at any point leaves
   it clear what `release` has to do; should `release` never be reached, the hold gives up with its last reference.
+- A call that begins and ends in one thread does without a hold where the lock is free (see `Database.run`): it takes
+  the lock under the mutex, as `take` does, and `give_back` knows it by its thread.
 """
 
 from __future__ import annotations
@@ -29,6 +31,37 @@ class Lock:
         self.mutex = threading.RLock()
         self.thread: int | None = None
         self.waiters: collections.deque[Any] = collections.deque()
+
+    def give_back(self, thread: int) -> None:
+        """Hand on what a thread took without a hold. Does nothing if it does not have it any more."""
+        with self.mutex:
+            if self.thread != thread:
+                return
+            if self.waiters:
+                self.pass_on(None)
+            else:
+                self.thread = None
+                self.free += 1
+
+    def pass_on(self, hold: ThreadHold | None) -> None:
+        """Hand the lock over to who waits longest, or free it; `hold` has it no more. The mutex is held."""
+        if hold is not None:
+            hold.is_had = False
+        while self.waiters:
+            waiter = self.waiters[0]
+            self.thread = waiter.thread
+            waiter.is_had = True
+            del self.waiters[0]
+            try:
+                is_awake = waiter.wake()
+            except BaseException:  # an interrupt; the waiter has the lock, and has to hear of it
+                waiter.wake()
+                raise
+            if is_awake:
+                return
+            waiter.is_had = False
+        self.thread = None
+        self.free += 1
 
     def close(self) -> None:
         """Send everybody away who waits, now and later."""
@@ -130,24 +163,8 @@ class ThreadHold:
         """Hand the lock over to who waits longest, or free it. Does nothing if it is not had."""
         lock = self._lock
         with lock.mutex:
-            if not self.is_had:
-                return
-            self.is_had = False
-            while lock.waiters:
-                waiter = lock.waiters[0]
-                lock.thread = waiter.thread
-                waiter.is_had = True
-                del lock.waiters[0]
-                try:
-                    is_awake = waiter.wake()
-                except BaseException:  # an interrupt; the waiter has the lock, and has to hear of it
-                    waiter.wake()
-                    raise
-                if is_awake:
-                    return
-                waiter.is_had = False
-            lock.thread = None
-            lock.free += 1
+            if self.is_had:
+                lock.pass_on(self)
 
     def __del__(self) -> None:
         if getattr(self, "is_had", False):  # not there if an interrupt fell into __init__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..._typing import RawParams
@@ -38,7 +39,7 @@ def _refuse_reopening(executor: Executor, sql: str) -> None:
     Raises:
         TransactionError: it would; nothing is sent.
     """
-    if executor.blocks and isinstance(sql, str) and executor.dialect.reopening.match(sql):
+    if executor.blocks and isinstance(sql, str) and re.match(executor.dialect.reopening, sql):
         raise TransactionError(
             "this SQL would end the transaction that it stands in and open another one; use db.transaction(), which "
             "is a savepoint in a transaction"

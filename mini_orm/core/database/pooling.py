@@ -23,8 +23,8 @@ from ...errors import (
     TransactionError,
     translated,
 )
+from .. import log
 from ..drivers import Driver, driver_of, driver_of_error
-from .executors import log
 from .guards import Guard, Runner, ThreadRunner, new_guard
 from .health import Health, Life, PoolStats
 from .leases import PoolLease, close_guard
@@ -109,6 +109,10 @@ class Pool:
             lost=health.lost,
             timeouts=health.timeouts,
         )
+
+    def lease_once(self, runner: Runner) -> PoolLease:
+        """Make a claim on a connection, for one operation."""
+        return PoolLease(self, runner)
 
     def lease(self, runner: Runner) -> PoolLease:
         """Make a claim on a connection, for a transaction."""

@@ -22,10 +22,11 @@ from typing import Any, TypeVar
 
 from ..._typing import RawParams
 from ...errors import ConfigurationError, ConnectionLost
+from .. import log
 from ..drivers import Result
 from . import awaiting
 from .awaiting import AwaitingExecutor, ended, forget
-from .executors import Executor, drive, log
+from .executors import Executor, drive
 from .guards import Guard, close_now, thread_owner
 from .locks import Lock, ThreadHold
 

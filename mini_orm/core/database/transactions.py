@@ -19,7 +19,8 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from ...errors import DatabaseError, TransactionError
-from .executors import Executor, log
+from .. import log
+from .executors import Executor
 from .guards import IN_THE_MIDDLE, Guard, Lease, Runner, Source
 from .locks import Lock
 
@@ -158,6 +159,9 @@ class EndedError(TransactionError):
 class Scope:
     """A transaction that the user opened, from the connection it waits for to the connection it gives back."""
 
+    #: The connection that it is on; set when it has one.
+    guard: Guard
+
     def __init__(
         self,
         source: Source,
@@ -186,12 +190,6 @@ class Scope:
         self._entered = False
         # Made in `_begin`: the first use of a connection may choose another executor.
         self._block: Block | None = None
-
-    @property
-    def guard(self) -> Guard:
-        """The connection that it is on, once it has one."""
-        assert self._guard is not None
-        return self._guard
 
     def is_inside(self, scope: Scope | None) -> bool:
         """Whether this scope stands somewhere inside `scope` (`None`: the connection)."""
@@ -224,7 +222,7 @@ class Scope:
         parent = self.parent
         if parent is not None and self.isolation is not None and self.isolation != parent.isolation:
             raise TransactionError("a nested transaction can't have an isolation level of its own")
-        guard = self._guard = await self._lease.acquire()
+        guard = self.guard = self._guard = await self._lease.acquire()
         self.owner = self._runner.owner()
         if parent is None:
             guard.scope = self

@@ -1,10 +1,7 @@
-"""How each database spells SQL."""
+"""How each database spells SQL: one file for each, imported by who speaks it."""
 
 from __future__ import annotations
 
 from .base import Dialect
-from .mysql import MySQLDialect
-from .postgres import PostgresDialect
-from .sqlite import SQLiteDialect
 
-__all__ = ["Dialect", "MySQLDialect", "PostgresDialect", "SQLiteDialect"]
+__all__ = ["Dialect"]

@@ -7,7 +7,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
@@ -25,7 +24,7 @@ ISOLATIONS: tuple[str, ...] = ("read committed", "repeatable read", "serializabl
 #: How a live type fits a model's: as well as any, well enough, or not.
 Fit = Literal["same", "logged", "conflict"]
 Match = Literal["LIKE", "ILIKE", "CONTAINS", "STARTSWITH", "ENDSWITH", "LONG STARTSWITH", "LONG ENDSWITH", "RANGE"]
-_LITERAL = re.compile(r"'((?:[^']|'')*)'|([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)")
+_LITERAL = r"'((?:[^']|'')*)'|([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)"  # as in declared.py
 # Text that holds what another type would hold, too.
 _TEXTS: Mapping[str, tuple[DeclaredType, ...]] = {
     "json": (DeclaredType("TEXT"),),
@@ -116,10 +115,8 @@ class Dialect:
     isolation_sql: ClassVar[str] = ""
     #: The levels at which a transaction does not see what others commit after its begin.
     snapshot_isolations: ClassVar[tuple[str, ...]] = ("repeatable read", "serializable")
-    #: Raw SQL that ends a transaction and opens the next one, so that nobody can see the end.
-    reopening: ClassVar[re.Pattern[str]] = re.compile(
-        r"\s*(?:COMMIT|END|ROLLBACK|ABORT)\b.*\bAND\s+CHAIN\b", re.I | re.S
-    )
+    #: How raw SQL begins that ends a transaction and opens the next one, so that nobody can see the end.
+    reopening: ClassVar[str] = r"(?is)\s*(?:COMMIT|END|ROLLBACK|ABORT)\b.*\bAND\s+CHAIN\b"
     #: The driver tells the key that the last INSERT made.
     supports_last_id: ClassVar[bool] = False
     #: A longer IN list travels as one value (see `in_many`); `None`: never.
@@ -364,10 +361,10 @@ def stored_literal(default: str, kind: ColumnType, forms: Mapping[str, str]) -> 
     Raises:
         ModelError: it is no value of the column.
     """
-    literal = _LITERAL.fullmatch(default)
+    literal = re.fullmatch(_LITERAL, default)
     if literal is None:
         return None
-    codec = make_codec(dataclasses.replace(kind, enum=None, literals=None), forms)
+    codec = make_codec(kind._replace(enum=None, literals=None), forms)
     written = literal.group(2) if literal.group(1) is None else literal.group(1).replace("''", "'")
     try:
         assert codec.decode is not None

@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..json_values import Refused, json_text, load_json
 
-_TYPE = re.compile(r"([^()]*)\(([\d\s,]*)\)([^()]*)")
-_LITERAL = re.compile(r"('(?:[^']|'')*')|[-+]?[\w.]+(?:[-+]\d+)?")
+# As text: `re` keeps what it has compiled, and programs that look at no schema need none of it.
+_TYPE = r"([^()]*)\(([\d\s,]*)\)([^()]*)"
+_LITERAL = r"('(?:[^']|'')*')|[-+]?[\w.]+(?:[-+]\d+)?"
 _TRUE, _FALSE = ("t", "true", "y", "yes", "on", "1"), ("f", "false", "n", "no", "off", "0")
-_TOKEN = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[\w.$]+|\s+|.", re.DOTALL)
+_TOKEN = r"(?s:'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[\w.$]+|\s+|.)"
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredType:
+class DeclaredType(NamedTuple):
     """A type: its family, its sizes (a length, or precision and scale), and for numbers the width in bytes."""
 
     family: str
@@ -35,7 +33,7 @@ class DeclaredType:
 
 def read_type(text: str, names: Mapping[str, DeclaredType]) -> DeclaredType:
     """Read a declared type; `names` says what its other names stand for (`"INT"`, `"TINYINT(1)"`)."""
-    found = _TYPE.fullmatch(text)
+    found = re.fullmatch(_TYPE, text)
     sizes = tuple(int(size) for size in found[2].split(",") if size.strip()) if found else ()
     name = " ".join((found[1] + found[3] if found else text).upper().split())
     known = names.get(f"{name}({','.join(map(str, sizes))})")
@@ -46,7 +44,7 @@ def read_type(text: str, names: Mapping[str, DeclaredType]) -> DeclaredType:
         return known
     if known.family == "VARCHAR" and not sizes:
         return DeclaredType("TEXT")
-    return replace(known, sizes=sizes)
+    return known._replace(sizes=sizes)
 
 
 def normal_default(text: str | None) -> str | None:
@@ -56,7 +54,7 @@ def normal_default(text: str | None) -> str | None:
     """
     if text is None:
         return None
-    tokens = [token for token in _TOKEN.findall(text) if not token.isspace()]
+    tokens = [token for token in re.findall(_TOKEN, text) if not token.isspace()]
     while tokens and tokens[0] == "(" and _closing(tokens) == len(tokens) - 1:
         tokens = tokens[1:-1]
     normal = " ".join(token if token[0] in "'\"" else token.lower() for token in tokens)
@@ -78,7 +76,7 @@ def literal_value(kind: str, text: str) -> Any:
     plain = text.strip()
     while plain.startswith("(") and plain.endswith(")"):
         plain = plain[1:-1].strip()
-    literal, read = _LITERAL.fullmatch(plain), _READERS.get(kind)
+    literal, read = re.fullmatch(_LITERAL, plain), _READERS.get(kind)
     if literal is None or read is None:
         return None
     try:
@@ -102,6 +100,12 @@ def _bytes(text: str) -> bytes | None:
     return text.encode() if "\\" not in text else None
 
 
+def _uuid(text: str) -> Any:
+    from uuid import UUID  # not free to import
+
+    return UUID(text)
+
+
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "int": _integer,
     "bool": _truth,
@@ -112,6 +116,6 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "date": dt.date.fromisoformat,
     "time": dt.time.fromisoformat,
     "timedelta": _integer,
-    "uuid": uuid.UUID,
+    "uuid": _uuid,
     "json": lambda text: json_text(load_json(text)),
 }

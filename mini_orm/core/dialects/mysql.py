@@ -135,9 +135,7 @@ class MySQLDialect(Dialect):
     # and https://dev.mysql.com/doc/refman/8.4/en/information-functions.html#function_last-insert-id
     key_run_sql = "SELECT @@auto_increment_increment, LAST_INSERT_ID()"
     # Source: https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html; BEGIN NOT ATOMIC is MariaDB's block.
-    reopening = re.compile(
-        r"\s*(?:BEGIN\b(?!\s+NOT\b)|START\s+TRANSACTION\b|(?:COMMIT|ROLLBACK)\b.*\bAND\s+CHAIN\b)", re.I | re.S
-    )
+    reopening = r"(?is)\s*(?:BEGIN\b(?!\s+NOT\b)|START\s+TRANSACTION\b|(?:COMMIT|ROLLBACK)\b.*\bAND\s+CHAIN\b)"
     # One lock for each database; names of locks have 64 characters, and a database's name may have as many.
     schema_lock_sql = "SELECT GET_LOCK(CONCAT('mini_orm schema ', MD5(DATABASE())), 60)"
     schema_unlock_sql = "SELECT RELEASE_LOCK(CONCAT('mini_orm schema ', MD5(DATABASE())))"

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import string
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -27,7 +26,7 @@ _DECIMAL_FUNCTIONS = {"+": "mini_orm_decimal_add", "-": "mini_orm_decimal_sub", 
 _ORDERING = ("<", "<=", ">", ">=", "BETWEEN", "ORDER")
 # In characters. SQLITE_MAX_LIKE_PATTERN_LENGTH is 50,000 bytes; a character of GLOB may take 3, and 4 bytes each.
 _MAX_PATTERN = 4000
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 class SQLiteDialect(Dialect):
@@ -261,9 +260,8 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-_CONSTANT = re.compile(
-    r"""'(?:[^']|'')*'|x'[0-9a-f]*'|0x[0-9a-f]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|true|false|null""", re.IGNORECASE
-)
+# As text, as in declared.py.
+_CONSTANT = r"""(?i)'(?:[^']|'')*'|x'[0-9a-f]*'|0x[0-9a-f]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|true|false|null"""
 
 
 def _is_constant(default: str) -> bool:
@@ -271,4 +269,4 @@ def _is_constant(default: str) -> bool:
     plain = default.strip()
     while plain[:1] in ("+", "-") or (plain.startswith("(") and plain.endswith(")")):
         plain = (plain[1:-1] if plain.startswith("(") else plain[1:]).strip()
-    return _CONSTANT.fullmatch(plain) is not None
+    return re.fullmatch(_CONSTANT, plain) is not None

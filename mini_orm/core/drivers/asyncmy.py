@@ -15,7 +15,7 @@ from asyncmy.constants import SERVER_STATUS
 
 from ..._typing import Params, RawParams, Row
 from ...errors import DatabaseError
-from ..dialects import MySQLDialect
+from ..dialects.mysql import MySQLDialect
 from .awaited import AwaitedDriver
 from .base import Result
 from .mysql import (

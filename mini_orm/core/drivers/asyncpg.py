@@ -26,7 +26,7 @@ from ...errors import (
     ProgrammingError,
     QueryTypeError,
 )
-from ..dialects import PostgresDialect
+from ..dialects.postgres import PostgresDialect
 from .awaited import AwaitedDriver
 from .base import Result
 from .postgres import PREPARED, attributes_of, class_of, deallocated

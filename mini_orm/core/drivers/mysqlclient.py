@@ -21,7 +21,7 @@ from MySQLdb import _mysql, connections
 from MySQLdb.constants import FIELD_TYPE, FLAG
 
 from ...errors import ConnectionLost, DatabaseError
-from ..dialects import MySQLDialect
+from ..dialects.mysql import MySQLDialect
 from .base import Driver
 from .mysql import (
     FACTS,

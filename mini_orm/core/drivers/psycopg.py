@@ -22,7 +22,7 @@ from psycopg.pq import Format, TransactionStatus
 from psycopg.rows import tuple_row
 
 from ...errors import DatabaseError
-from ..dialects import PostgresDialect
+from ..dialects.postgres import PostgresDialect
 from .base import Driver
 from .postgres import PREPARED, RESET, attributes_of, class_of, class_of_package, copy_sql, deallocated
 

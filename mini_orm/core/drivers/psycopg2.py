@@ -25,7 +25,7 @@ import psycopg2
 from psycopg2 import extensions as ext
 
 from ...errors import ConfigurationError, DatabaseError, DataError
-from ..dialects import PostgresDialect
+from ..dialects.postgres import PostgresDialect
 from .base import Driver
 from .postgres import RESET, attributes_of, class_of, class_of_package, copy_sql
 

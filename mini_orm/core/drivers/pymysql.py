@@ -16,7 +16,7 @@ import pymysql  # type: ignore[import-untyped]  # it has no py.typed
 from pymysql.constants import SERVER_STATUS  # type: ignore[import-untyped]  # as above
 
 from ...errors import DatabaseError
-from ..dialects import MySQLDialect
+from ..dialects.mysql import MySQLDialect
 from .base import Driver
 from .mysql import (
     FACTS,

@@ -34,8 +34,7 @@ from ...errors import (
     UniqueViolation,
 )
 from ..decimals import decimal_text
-from ..dialects import SQLiteDialect
-from ..dialects.sqlite import float_bits
+from ..dialects.sqlite import SQLiteDialect, float_bits
 from .base import Driver
 
 _BUSY, _LOCKED, _LOCKED_SHARED, _BUSY_SNAPSHOT, _TRIGGER = 5, 6, 262, 517, 1811

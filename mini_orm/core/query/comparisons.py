@@ -7,8 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import QueryError, QueryTypeError
 from ..conditions import Condition, Expression
@@ -23,8 +22,7 @@ _SAME = {"IS NOT DISTINCT FROM": False, "IS DISTINCT FROM": True}
 _MATCHES = {"LIKE", "ILIKE", "CONTAINS", "STARTSWITH", "ENDSWITH"}
 
 
-@dataclass(slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Text in the making: which values it binds, how deep its tree is, what it needs of the parser's stack."""
 
     sql: str

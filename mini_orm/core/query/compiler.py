@@ -10,26 +10,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 from ..._typing import Row
 from ...errors import QueryError, QueryTypeError, UniqueViolation, UnsafeOperationError
 from ...validation import ValidatedModel, prepare
 from ..codecs import Function, codec_error
-from ..conditions import Expression
+from ..conditions import Condition, Expression
 from ..dialects import Dialect
 from ..json_values import Refused
 from ..models import ColumnMeta, ModelMeta
-from ..objects import clone
+from ..objects import clone, getter
 from .bulk import BulkEncoder
 from .expressions import Token
 from .filters import Filters
 from .ordering import Term, read_order, write_order
 from .paths import Scope, changing, selecting
 from .rows import RowDecoder, UncheckedRowDecoder, undecodable
-from .statements import InsertPlan, Plan, Statement
+from .statements import InsertPlan, Plan, Statement, statement
 from .tables import table_for
 from .updates import reads_assigned, update_of_found
 
@@ -40,7 +38,7 @@ CACHED_CONDITIONS = 200
 #: Rows in one INSERT by arrays: enough that the way to the server and back does not count.
 ARRAY_ROWS = 5000
 #: Keys that are no tuple and no mapping, without asking an abstract class.
-_PLAIN_KEYS = frozenset({int, str, bytes, UUID})
+_PLAIN_KEYS = frozenset({int, str, bytes})
 
 
 def compiler_for(meta: ModelMeta, dialect: Dialect) -> Compiler:
@@ -72,14 +70,16 @@ class Compiler:
         self._qualified = {name: f"{table.quoted}.{quoted}" for name, quoted in self._names.items()}
         self.filters = Filters(table)
         self._cache: dict[Any, Any] = {}
+        #: What `_filtered` made of single comparisons: kind, operator, field -> text, and what encodes the value.
+        self._comparing: dict[tuple[str, str, str], tuple[str, Function]] = {}
         self._lock = threading.Lock()
         self._all = self._shown(meta.columns)
         self._key_text = " AND ".join(f"{self._qualified[column.name]} = {table.bound(column)}" for column in meta.pk)
-        self._values = _getter(meta.columns)
+        self._values = getter(meta.columns)
         self._pk = tuple(table.columns[column.name] for column in meta.pk)
-        self._pk_values = _getter(meta.pk)
+        self._pk_values = getter(meta.pk)
         self._rest = tuple(column for column in meta.columns if not column.pk)
-        self._rest_values = _getter(self._rest)
+        self._rest_values = getter(self._rest)
         self._rest_encoders = tuple(table.columns[column.name].codec.encode for column in self._rest)
         self._pk_encoders = tuple(one.codec.coerce if one.meta.auto else one.codec.encode for one in self._pk)
         self._encoders = tuple(codec.encode for codec in table.codecs)
@@ -145,6 +145,15 @@ class Compiler:
         Raises:
             QueryError: a part of it is `None`.
         """
+        if len(self._pk) == 1:
+            [column], [encode] = self.meta.pk, self._pk_encoders
+            value = getattr(obj, column.name)
+            if value is None:
+                raise QueryError(f"{action}: the key {self.meta.name}.{column.name} is None")
+            try:
+                return [encode(value)]
+            except Refused as exc:
+                raise codec_error(self.meta, column, value, exc) from exc
         values = self._pk_values(obj)
         for place, value in enumerate(values):
             if value is None:
@@ -217,6 +226,15 @@ class Compiler:
         return self._filtered("delete", f"DELETE FROM {self._table.quoted}", where, changes=True)
 
     def _filtered(self, kind: str, start: str, where: Any, end: str = "", *, changes: bool = False) -> Statement:
+        compares = type(where) is Condition
+        if compares and (value := where.value) is not None and not isinstance(value, Expression):
+            try:
+                found = self._comparing.get((kind, where.op, where.col))
+            except TypeError:  # no names; what is wrong with them is said below
+                found = None
+            if found is not None:
+                sql, encode = found
+                return statement((sql, [encode(value)]))
         params: list[Any] = []
         tokens = self.filters.read(where, params)
 
@@ -225,7 +243,10 @@ class Compiler:
             condition, places = self._condition(tokens, 0, scope)
             return Plan(start + scope.where(condition) + end, _order(places))
 
-        return self._bound(self._plan((kind, tokens), make, len(tokens)), params)
+        plan: Plan = self._plan((kind, tokens), make, len(tokens))
+        if compares and tokens[0][0] == "CMP" and where.col in self._names and tokens[0][3] == ("?",):
+            self._comparing[kind, where.op, where.col] = plan.sql, self._table.columns[where.col].encode
+        return self._bound(plan, params)
 
     def _condition(self, tokens: tuple[Token, ...], first: int, scope: Scope) -> tuple[str, list[int]]:
         return self.filters.write(tokens, first, scope) if tokens else ("", [])
@@ -297,11 +318,16 @@ class Compiler:
                 raise QueryError(f"insert: the key {self.meta.name}.{self.meta.columns[place].name} is None")
         if not omitted:
             return (), values
+        if len(omitted) == 1:
+            del values[omitted[0]]
+            return (omitted[0],), values
         return tuple(omitted), [value for place, value in enumerate(values) if place not in omitted]
 
     def insert(self, omitted: tuple[int, ...]) -> InsertPlan:
         """Compile an INSERT of one row without the omitted columns, which come back."""
-        plan: InsertPlan = self._plan(("insert", omitted), lambda: self._make_insert(omitted))
+        plan: InsertPlan = self._cache.get(("insert", omitted)) or self._plan(
+            ("insert", omitted), lambda: self._make_insert(omitted)
+        )
         return plan
 
     def _make_insert(self, omitted: tuple[int, ...]) -> InsertPlan:
@@ -415,7 +441,7 @@ class Compiler:
         if not self._rest:
             raise QueryError(f"update: {self.meta.name} has no columns beside its key")
         values = self._encoded(self._rest, self._rest_encoders, self._rest_values(obj))
-        return Statement(self.update_sql, values + key)
+        return statement((self.update_sql, values + key))
 
     def update_where(self, values: Mapping[str, Any], where: Any, *, allow_all: bool) -> Statement:
         """Compile an UPDATE by condition; values may be expressions of `F`.
@@ -469,13 +495,3 @@ def _check_page(limit: Any, offset: Any) -> None:
 
 def _order(places: list[int]) -> tuple[int, ...] | None:
     return None if places == list(range(len(places))) else tuple(places)
-
-
-def _getter(columns: Sequence[ColumnMeta]) -> Callable[[Any], tuple[Any, ...]]:
-    names = [column.name for column in columns]
-    if not names:
-        return lambda obj: ()
-    if len(names) == 1:
-        single = attrgetter(names[0])
-        return lambda obj: (single(obj),)
-    return attrgetter(*names)

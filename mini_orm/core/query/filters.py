@@ -14,17 +14,19 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import QueryError, QueryTypeError
 from ..conditions import Condition, ConditionGroup, Expression, NotCondition, OrderBy, RelatedCondition
 from ..models import ColumnMeta
-from ..relations import Relation
 from .comparisons import Comparisons, Piece
 from .expressions import Expressions, Token
 from .ordering import read_order
 from .paths import EXISTS_STACK, RelatedScope, Scope
 from .tables import Table, hops_in
+
+if TYPE_CHECKING:
+    from ..relations import Relation
 
 _OPPOSITE = {"AND": "OR", "OR": "AND"}
 _BUNDLE = 100

@@ -53,7 +53,7 @@ class RowDecoder:
             except Exception:  # any decoder may fail in its own way; `_explain` raises what it means
                 self._explain((row,))
                 raise
-            row = tuple(values)
+            return cls(*values) if self._plain else self._constructed(cls, values)
         return cls(*row) if self._plain else self._constructed(cls, row)
 
     def many(self, cls: type, rows: Sequence[Row]) -> list[Any]:

@@ -9,8 +9,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ...errors import CodecError, ModelError, QueryError, QueryTypeError, RelationError
 from ..codecs import Codec, codec_error, make_codec, refusing_zero
@@ -18,7 +17,9 @@ from ..columns import ColumnType
 from ..dialects import Dialect
 from ..json_values import Refused
 from ..models import ColumnMeta, ModelMeta, model_meta
-from ..relations import Relation, relation_of, relations_of
+
+if TYPE_CHECKING:
+    from ..relations import Relation
 
 #: MySQL joins 61 tables, SQLite 64: the table itself, and these.
 MAX_JOINS = 60
@@ -35,14 +36,16 @@ class Path(NamedTuple):
 Ref: TypeAlias = str | Path
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """One column, and what encodes the values that it is compared with."""
 
-    table: Table
-    meta: ColumnMeta
-    type: ColumnType
-    codec: Codec
+    __slots__ = ("codec", "meta", "table", "type")
+
+    def __init__(self, table: Table, meta: ColumnMeta, codec: Codec) -> None:
+        self.table = table
+        self.meta = meta
+        self.type: ColumnType = meta.type
+        self.codec = codec
 
     def __str__(self) -> str:
         return f"{self.table.meta.name}.{self.meta.name}"
@@ -72,8 +75,7 @@ class Column:
         return codec_error(self.table.meta, self.meta, value, reason)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class Step(NamedTuple):
     """One table on the way of a hop: its columns `own` have the values of the columns `before`, which were there."""
 
     table: Table
@@ -129,8 +131,7 @@ class Table:
         self.quoted = self._quote(meta.table)
         self.names = {column.name: self._quote(column.column) for column in meta.columns}
         self.columns = {
-            column.name: Column(self, column, column.type, codec)
-            for column, codec in zip(meta.columns, self.codecs, strict=True)
+            column.name: Column(self, column, codec) for column, codec in zip(meta.columns, self.codecs, strict=True)
         }
         self._hops: dict[str, Hop] = {}
 
@@ -193,6 +194,8 @@ class Table:
 
     def _unknown(self, name: Any, where: str) -> QueryError:
         """Say that a name is no field, and more where it is a relation's."""
+        from ..relations import relations_of  # few programs need it, and it is not free to import
+
         cls = self.meta.ref()
         try:
             relation = relations_of(cls).get(name) if cls is not None and isinstance(name, str) else None
@@ -227,6 +230,8 @@ class Table:
         return tuple(hops)
 
     def _hop(self, name: str) -> Hop:
+        from ..relations import relation_of  # as above
+
         cls = self.meta.ref()
         if cls is None:
             raise RelationError(f"the model {self.meta.name} is not there any more; define it again")

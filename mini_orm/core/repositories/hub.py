@@ -10,7 +10,7 @@ from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
 from ..database.database import Database
 from ..database.executors import drive
-from ..schema.ensure import Policy
+from ..schema.policy import Policy
 from . import forms, ops_schema
 from .forms import ABSENT
 from .model_repository import Repository

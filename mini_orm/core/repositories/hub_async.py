@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
 from ..database.database_async import AsyncDatabase
-from ..schema.ensure import Policy
+from ..schema.policy import Policy
 from . import forms, ops_schema
 from .forms import ABSENT
 from .model_repository_async import AsyncRepository

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
@@ -15,11 +15,12 @@ from ..database.database import Database, Operation
 from ..database.executors import drive
 from ..models import model_meta
 from ..query.compiler import compiler_for
-from ..schema.ensure import Policy
-from . import ops, ops_relations, ops_schema
-from .creation import creation, ends, links_of
+from ..schema.policy import Policy
+from . import ops, ops_schema
 from .ops_schema import Flags
-from .related import RelatedResult, included, models_of, reached
+
+if TYPE_CHECKING:
+    from .related import RelatedResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -154,7 +155,9 @@ class Repository(Generic[T]):
         """
         if relations is None:
             return self._run(ops.insert, self._compiler, self._model, obj)  # type: ignore[no-any-return]  # one of T
-        made = creation(self._compiler, self._model, obj, relations)
+        from . import creation, ops_relations  # here, as below: few programs need it, and it is not free to import
+
+        made = creation.creation(self._compiler, self._model, obj, relations)
         return self._run_on(made.models, ops_relations.create, made)  # type: ignore[no-any-return]  # one of T
 
     def get(self, pk: Any) -> T | None:
@@ -283,8 +286,12 @@ class Repository(Generic[T]):
         Raises:
             As `get` and `list_related`.
         """
-        includes = included(self._model, include)
-        return self._run_on(reached(includes), ops_relations.get_related, self._compiler, self._model, pk, includes)
+        from . import ops_relations, related
+
+        includes = related.included(self._model, include)
+        return self._run_on(
+            related.reached(includes), ops_relations.get_related, self._compiler, self._model, pk, includes
+        )
 
     def list_related(
         self,
@@ -317,10 +324,12 @@ class Repository(Generic[T]):
             TypeError: `include` is neither text nor a list of texts, or one is empty.
             QueryError: as `list`.
         """
-        includes = included(self._model, include)
+        from . import ops_relations, related
+
+        includes = related.included(self._model, include)
         others = ops_schema.led_to(self._compiler.filters, self._flags, where, order_by)
         return self._run_on(
-            [*reached(includes), *others],
+            [*related.reached(includes), *others],
             ops_relations.list_related,
             self._compiler,
             self._model,
@@ -348,8 +357,11 @@ class Repository(Generic[T]):
             QueryError: a key is `None`.
             IntegrityError: an object is not there (`ForeignKeyViolation`). Then no link is made.
         """
-        found = ends("link", self._compiler, self._model, obj, name, others)
-        return self._run_on(models_of([found.relation]), ops_relations.link, links_of(found, self._db.dialect))
+        from . import creation, ops_relations, related
+
+        found = creation.ends("link", self._compiler, self._model, obj, name, others)
+        links = creation.links_of(found, self._db.dialect)
+        return self._run_on(related.models_of([found.relation]), ops_relations.link, links)
 
     def unlink(self, obj: T, name: str, others: Sequence[Any]) -> int:
         """Take the links between an object and others away. The objects stay.
@@ -364,8 +376,10 @@ class Repository(Generic[T]):
         Raises:
             As `link`, but for what is about new links.
         """
-        found = ends("unlink", self._compiler, self._model, obj, name, others)
-        return self._run_on(models_of([found.relation]), ops_relations.unlink, found)
+        from . import creation, ops_relations, related
+
+        found = creation.ends("unlink", self._compiler, self._model, obj, name, others)
+        return self._run_on(related.models_of([found.relation]), ops_relations.unlink, found)
 
     def register(self, *, ensure: bool | None = None) -> None:
         """Note that the model is used on this database, for every user of its connection or pool.

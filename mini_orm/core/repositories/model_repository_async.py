@@ -15,7 +15,7 @@ from ..database.database import Operation
 from ..database.database_async import AsyncDatabase
 from ..models import model_meta
 from ..query.compiler import compiler_for
-from ..schema.ensure import Policy
+from ..schema.policy import Policy
 from . import ops, ops_relations, ops_schema
 from .creation import creation, ends, links_of
 from .ops_schema import Flags

@@ -93,6 +93,9 @@ async def insert(executor: Executor, compiler: Compiler, cls: type, obj: Any) ->
         validate(obj)
     omitted, params = compiler.row(obj)
     plan = compiler.insert(omitted)
+    if plan.last_id is not None and not plan.reread and not compiler.meta.frozen:
+        setattr(obj, plan.last_id.name, await executor.insert_row(plan.sql, params))
+        return obj
     values = await _inserted(executor, compiler, plan, obj, params)
     return compiler.completed(obj, values)
 

@@ -14,41 +14,40 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ...errors import LockTimeout, NotRegisteredError, PoolTimeout, TransactionError
 from ..database.database import Database, Operation
-from ..database.database_async import AsyncDatabase
 from ..database.executors import Executor
-from ..database.pooling import Pool
+from ..database.guards import Guard
 from ..database.registry import Registry
 from ..dialects import Dialect
 from ..models import model_meta
 from ..query.filters import Filters
-from ..schema.ddl import in_key_order
-from ..schema.ensure import Policy, check_policy, ensure
-from .related import models_of
+from ..schema.policy import Policy, check_policy
+
+if TYPE_CHECKING:
+    from ..database.database_async import AsyncDatabase
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(slots=True, eq=False)  # not frozen: that costs half as much as all the rest of making a repository
 class Flags:
-    """What a repository was told about schemas and registration."""
+    """What a repository was told about schemas and registration.
 
-    auto_schema: bool
-    schema_conflict: Policy
-    require_registration: bool
+    Attributes:
+        are_set: whether there may be anything to see to before an action.
+    """
 
-    def __post_init__(self) -> None:
-        check_policy(self.schema_conflict)
+    __slots__ = ("are_set", "auto_schema", "require_registration", "schema_conflict")
 
-    @property
-    def are_set(self) -> bool:
-        """Whether there may be anything to see to before an action."""
-        return self.auto_schema or self.require_registration
+    def __init__(self, auto_schema: bool, schema_conflict: Policy, require_registration: bool) -> None:
+        check_policy(schema_conflict)
+        self.auto_schema = auto_schema
+        self.schema_conflict = schema_conflict
+        self.require_registration = require_registration
+        self.are_set = auto_schema or require_registration
 
 
 def is_settled(registry: Registry, model: type, flags: Flags) -> bool:
@@ -64,7 +63,11 @@ def led_to(filters: Filters, flags: Flags, where: Any, order_by: Any = None) -> 
     Raises:
         QueryError: they can't be read.
     """
-    return models_of(filters.relations(where, order_by)) if flags.are_set else []
+    if not flags.are_set:
+        return []
+    from .related import models_of  # for few programs, and not free to import
+
+    return models_of(filters.relations(where, order_by))
 
 
 async def prepared(
@@ -119,6 +122,8 @@ async def register(db: Database | AsyncDatabase, models: Collection[type], flags
 
 async def _look_after(db: Database | AsyncDatabase, find: Callable[[], list[type]], flags: Flags) -> None:
     """Ensure what `find` names when it is this caller's turn."""
+    from ..schema.ensure import ensure  # as above
+
     hold = db._hold(db._registry.lock)
     try:
         if not _is_inside(db):
@@ -143,7 +148,7 @@ async def _ensured_apart(db: Database | AsyncDatabase, models: list[type], flags
     """
     if db.dialect.supports_transactional_ddl or db._scope_here() is None:
         return False
-    if not isinstance(db._source, Pool) or db._source.in_the_middle() is not None:
+    if isinstance(db._source, Guard) or db._source.in_the_middle() is not None:
         return False
     try:
         made = db._run_pooled(0, _ensure_in_haste, db.dialect, models, flags.schema_conflict)
@@ -162,6 +167,8 @@ async def _ensured_apart(db: Database | AsyncDatabase, models: list[type], flags
 
 async def _ensure_in_haste(executor: Executor, dialect: Dialect, models: list[type], schema_conflict: Policy) -> None:
     """Do what `ensure` does, but fail soon where another transaction is in the way."""
+    from ..schema.ensure import ensure  # as above
+
     hurry, calm_down = dialect.schema_haste_sql
     await executor.command(hurry)
     try:
@@ -182,6 +189,7 @@ def _is_inside(db: Database | AsyncDatabase) -> bool:
 
 def _after_ensure(operation: Operation[P, R], dialect: Dialect, models: list[type], flags: Flags) -> Operation[P, R]:
     """Put `ensure` before an operation, of those `models` that the open transaction has not ensured yet."""
+    from ..schema.ensure import ensure  # as above
 
     async def both(executor: Executor, /, *args: P.args, **kwargs: P.kwargs) -> R:
         missing = [cls for cls in models if not any(cls in block.made for block in executor.blocks)]
@@ -199,6 +207,8 @@ def _unready(registry: Registry, models: Collection[type]) -> list[type]:
 
 def _missing(registry: Registry, models: Collection[type], again: Collection[type] = ()) -> list[type]:
     """Return what of `models` and their targets is not ready, or is in `again`, in the order to make it in."""
+    from ..schema.ddl import in_key_order  # as above
+
     found = _with_targets(models, registry.registered)
     return in_key_order(cls for cls in found if cls in again or cls not in registry.ready)
 

@@ -22,7 +22,7 @@ from ..database.executors import drive
 from ..database.locks import Lock, ThreadHold
 from ..database.transactions import EndedError, Scope, _open_scopes
 from ..dialects.base import Isolation, check_isolation
-from ..schema.ensure import Policy
+from ..schema.policy import Policy
 from . import ops_schema
 from .ops_schema import Flags
 from .repository import UnifiedRepository

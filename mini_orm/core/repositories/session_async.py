@@ -9,7 +9,7 @@ from ..database.database import Operation, P, R
 from ..database.database_async import AsyncDatabase, AsyncTransaction
 from ..database.transactions import EndedError, Scope
 from ..dialects.base import Isolation, check_isolation
-from ..schema.ensure import Policy
+from ..schema.policy import Policy
 from .repository_async import AsyncUnifiedRepository
 from .session import ENTERED_ONCE, NOT_ENTERED, Current, turn
 

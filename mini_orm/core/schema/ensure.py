@@ -10,15 +10,14 @@ Rules of this file:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from ...errors import ProgrammingError, SchemaConflictError, UniqueViolation
+from .. import log
 from ..database.database import Database
 from ..database.database_async import AsyncDatabase
-from ..database.executors import Executor, log
+from ..database.executors import Executor
 from ..database.transactions import atomic
 from ..dialects import Dialect
 from ..models import ModelMeta, model_meta
@@ -26,9 +25,7 @@ from .apply import changing_schema, check_face, models_in_order, refuse_clashes
 from .ddl import new_table_sql
 from .diff import Difference, diff
 from .inspect import dependent_keys, index_obstacle, inspect, is_elsewhere, referring_tables
-
-Policy = Literal["raise", "recreate"]
-POLICIES: tuple[str, ...] = ("raise", "recreate")
+from .policy import Policy, check_policy
 
 
 def ensure_schema(db: Database, model: type | Iterable[type], *, schema_conflict: Policy = "raise") -> list[str]:
@@ -68,16 +65,6 @@ async def ensure_schema_async(
     """Async twin of `ensure_schema`."""
     check_face(db, AsyncDatabase, "ensure_schema_async")
     return await db.run(ensure, db.dialect, models_in_order(model, "ensure_schema"), schema_conflict)
-
-
-def check_policy(schema_conflict: object) -> None:
-    """Refuse what is no way to deal with a conflict.
-
-    Raises:
-        ValueError: it is neither `"raise"` nor `"recreate"`.
-    """
-    if schema_conflict not in POLICIES:
-        raise ValueError(f"schema_conflict must be one of {', '.join(map(repr, POLICIES))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +212,8 @@ def _log(look: _Look, anew: bool) -> None:
         return
     for difference in look.differences:
         if difference.severity == "logged":
-            level = logging.INFO if difference.what == "index" else logging.WARNING
-            log.log(level, "the table %r of %s: %s", table, model, difference)
+            write = log.info if difference.what == "index" else log.warning
+            write("the table %r of %s: %s", table, model, difference)
 
 
 def _advice(look: _Look) -> str:
