@@ -174,7 +174,8 @@ def main(arguments: list[str] | None = None, path: Path = KEPT) -> int:
                 rows = [guard.keep(operation) for operation in chosen]
             else:
                 rows = [guard.look(operation, entry["ratios"].get(operation.name)) for operation in chosen]
-            head = header(databases.versions(), rows=form.rows, repeats=form.repeats)
+            repeats = form.repeats * (TRIES[-1] if options.write else 1)
+            head = header(databases.versions(), rows=form.rows, repeats=repeats)
     except (ContestantFailed, NotAvailable) as exc:
         say(str(exc))
         return 1
