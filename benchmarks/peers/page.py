@@ -76,10 +76,11 @@ class Page:
         return chart(title, groups, base=BASELINE)
 
     def _drivers(self) -> str:
+        taking_part = {*self.names(awaited=False), *self.names(awaited=True)}
         through = {
             entrant.name: entrant.drivers[self.database]
             for entrant in ENTRANTS
-            if entrant.drivers and self.database in entrant.drivers
+            if entrant.drivers and self.database in entrant.drivers and entrant.name in taking_part
         }
         return "Drivers: " + ", ".join(f"{name}: {driver}" for name, driver in through.items()) + "."
 
