@@ -147,8 +147,13 @@ def _stored_users(turn: Round) -> Batch:
 # --- what is seen ----------------------------------------------------------------------------------------------
 
 
+def ordered(value: Any) -> Any:
+    """Return a dictionary with its keys in order, in which equal ones may differ; anything else as it is."""
+    return dict(sorted(value.items())) if isinstance(value, dict) else value
+
+
 def _fields(obj: Any, names: Iterable[str]) -> tuple[Any, ...] | None:
-    return None if obj is None else tuple(getattr(obj, name) for name in names)
+    return None if obj is None else tuple(ordered(getattr(obj, name)) for name in names)
 
 
 def _user(user: User | None) -> Any:

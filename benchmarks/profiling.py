@@ -67,9 +67,10 @@ def profile(contestant: Contestant, operation: Operation, *, rows: int, calls: i
     spent, number = 0.0, 0
     while spent < seconds:
         batch = operation.prepare(operation.round(number, rows, calls))
+        arguments = contestant.given(operation.name, batch.arguments)
         gc.collect()
         with (samples if number else warming_up).sampling():
-            took, results = contestant.timed(call, batch.arguments)
+            took, results = contestant.timed(call, arguments)
         del results  # or the next round's samples show how it is freed
         if operation.writes is not None:
             contestant.restore(operation.writes)

@@ -78,7 +78,7 @@ def table(results: Sequence[Result], database: str, contestants: Sequence[str]) 
     for name in contestants:
         heads += [f"{name}, µs"] if baseline_of(name) == name else [f"{name}: min", "median"]
     lines = [_line(result, database, contestants) for result in results]
-    return _markdown([*heads, "target", ""], lines, left=2)
+    return markdown([*heads, "target", ""], lines, left=2)
 
 
 def import_table(cost: ImportCost) -> str:
@@ -91,10 +91,10 @@ def import_table(cost: ImportCost) -> str:
     lines[1].append(mark(cost.median_mib, TARGET_MIB))
     heads = [f"`{NAME} mini_orm`, above the bare interpreter", "min", "median", "target", ""]
     brought = ", ".join(cost.modules) or "none"
-    return f"{_markdown(heads, lines, left=1)}\n\nasyncio and drivers that it imports: {brought}."
+    return f"{markdown(heads, lines, left=1)}\n\nasyncio and drivers that it imports: {brought}."
 
 
-def _markdown(heads: Sequence[str], lines: Sequence[Sequence[str]], *, left: int) -> str:
+def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]], *, left: int) -> str:
     """Write a table; the first `left` columns and the last one go to the left, numbers to the right."""
     widths = [max(3, *(len(line[place]) for line in [heads, *lines])) for place in range(len(heads))]
     to_left = [place < left or place == len(heads) - 1 for place in range(len(heads))]
@@ -151,16 +151,21 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def replaced(readme: str, database: str, made: str) -> str:
+def replaced(
+    readme: str, database: str, made: str, command: str = "benchmarks.sql", option: str = "write-readme"
+) -> str:
     """Put a database's table between its markers.
+
+    Args:
+        command: that makes the table, with which option; the markers name it.
 
     Raises:
         ValueError: the markers are not there.
     """
-    begin = f"<!-- {database}: made by python -m benchmarks.sql --db {database} --write-readme -->"
+    begin = f"<!-- {database}: made by python -m {command} --db {database} --{option} -->"
     end = f"<!-- /{database} -->"
     before, found_begin, rest = readme.partition(begin)
     _, found_end, after = rest.partition(end)
     if not found_begin or not found_end:
-        raise ValueError(f"the README needs the lines {begin!r} and {end!r}")
+        raise ValueError(f"the file needs the lines {begin!r} and {end!r}")
     return f"{before}{begin}\n\n{made}\n\n{end}{after}"

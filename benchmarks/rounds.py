@@ -29,20 +29,27 @@ def baseline_of(name: str) -> str:
 
 
 class ContestantFailed(Exception):
-    """A contestant's process reported an error, or is gone."""
+    """A contestant's process reported an error, or is gone; `name` is the contestant's."""
+
+    def __init__(self, name: str, said: str) -> None:
+        super().__init__(f"{name}: {said}")
+        self.name = name
 
 
 class RemoteContestant:
     """A contestant in a process of its own, which works only while it is asked.
 
+    Args:
+        python: the interpreter of its process, whose packages are those that it has; this one, unless another is given.
+
     Raises:
         ContestantFailed: from every method, if it could not.
     """
 
-    def __init__(self, name: str, where: str, address: str) -> None:
+    def __init__(self, name: str, where: str, address: str, python: str = sys.executable) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", where, address],
+            [python, "-m", "benchmarks.worker", where, address],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -51,13 +58,14 @@ class RemoteContestant:
         try:
             hello = self._answer()
         except ContestantFailed:
-            self._end()
+            self.close()
             raise
         self.operations: frozenset[str] = frozenset(hello["operations"])
         #: The package that it lacks, if it can do nothing for want of one.
         self.missing: str | None = hello.get("missing")
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """End its process."""
         with self._process:  # closes its input, which ends it, and waits
             pass
 
@@ -66,7 +74,7 @@ class RemoteContestant:
         line = self._process.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {"error": "its process ended"}
         if "error" in answer:
-            raise ContestantFailed(f"{self.name}: {answer['error']}")
+            raise ContestantFailed(self.name, answer["error"])
         return answer
 
     def _ask(self, **command: Any) -> dict[str, Any]:
@@ -75,7 +83,7 @@ class RemoteContestant:
             self._process.stdin.write(json.dumps(command) + "\n")
             self._process.stdin.flush()
         except OSError as exc:
-            raise ContestantFailed(f"{self.name}: its process ended") from exc
+            raise ContestantFailed(self.name, "its process ended") from exc
         return self._answer()
 
     def prepare(self, operation: Operation, number: int, rows: int, calls: int) -> None:
@@ -98,7 +106,7 @@ class RemoteContestant:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        self.close()
 
 
 @dataclass

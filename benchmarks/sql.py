@@ -42,10 +42,10 @@ def parser() -> argparse.ArgumentParser:
         choices=[*BY_NAME, IMPORT],
         help="this operation only; may be repeated",
     )
-    found.add_argument("--rows", type=_positive, metavar="N", help=f"rows in each table (default: {USUAL_ROWS})")
+    found.add_argument("--rows", type=positive, metavar="N", help=f"rows in each table (default: {USUAL_ROWS})")
     found.add_argument(
         "--repeats",
-        type=_positive,
+        type=positive,
         metavar="N",
         help=f"rounds that count, after one that does not (default: {REPEATS})",
     )
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("a number of at least 1")

@@ -33,10 +33,10 @@ def turn(contestant: Contestant, name: str, number: int, rows: int, calls: int) 
     """Yield the answers of one turn: ready; the seconds of a call or row; the digest, when all is put back."""
     operation = BY_NAME[name]
     batch = operation.prepare(operation.round(number, rows, calls))
-    call = getattr(contestant, name)
+    call, arguments = getattr(contestant, name), contestant.given(name, batch.arguments)
     gc.collect()  # everybody starts with the same debts to the collector: none
     yield {}
-    seconds, results = contestant.timed(call, batch.arguments)
+    seconds, results = contestant.timed(call, arguments)
     yield {"seconds": seconds / batch.units}
     stored = None
     if operation.writes is not None:

@@ -13,6 +13,7 @@ from .mysql import MySQLContestant, OnMySQLClient, OnPyMySQL
 _COLUMNS = "name, email, age, score, active, created, status, payload"
 SELECT = f"SELECT {_COLUMNS}, id FROM users"
 GET = f"{SELECT} WHERE id = %s"
+LIST = SELECT
 LIST_CONTACTS = "SELECT name, email, age, score, id FROM contacts"
 FILTER = f"{SELECT} WHERE age >= %s AND active = %s ORDER BY id DESC LIMIT 20"
 COUNT = "SELECT count(*) FROM users WHERE age >= %s AND active = %s"
