@@ -23,6 +23,7 @@ from ...errors import ConnectionLost, OperationalError, QueryTypeError, Transact
 from ..drivers import Result
 from ..drivers.awaited import AwaitedDriver
 from .executors import _NOT_INSERTED, Executor, Stopped, log
+from .streams import end_left
 
 R = TypeVar("R")
 #: Seconds that a cancelled operation gets to end before its connection is given up.
@@ -115,6 +116,8 @@ class AwaitingExecutor(Executor):
 
     async def _heal_awaited(self) -> None:
         log.warning("rolling back a transaction that was left open")
+        for stream in tuple(self.streams):
+            await stream.end(with_transaction=True)
         outermost = self.blocks[0].savepoint
         self.blocks.clear()
         self.read_only = False
@@ -133,6 +136,8 @@ class AwaitingExecutor(Executor):
     async def _watch_awaited(self) -> None:
         await self._refresh(begins=False)
         self.require_transaction()
+        if self.streams:
+            await end_left(self)
 
     async def _run(self, verb: Callable[[Any, str, Any], Coroutine[Any, Any, R]], sql: str, params: Any) -> R:
         if self.blocks:
@@ -242,8 +247,9 @@ class AwaitingExecutor(Executor):
                 break
         return lost, cancelled
 
-    async def execute(self, sql: str, params: Params = ()) -> int:
-        self.refuse_read_only()
+    async def execute(self, sql: str, params: Params = (), *, writes: bool = True) -> int:
+        if writes:
+            self.refuse_read_only()
         return await self._run(self.driver.execute, sql, params)
 
     async def execute_many(self, sql: str, rows: Sequence[Params]) -> int:

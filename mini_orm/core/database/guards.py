@@ -166,8 +166,8 @@ class Guard:
             raise ClosedError("connection is closed")
         if self.scope is not None:
             raise TransactionError(
-                "another task of this thread has a transaction open on this connection, and a blocking database can't "
-                "wait for it; use its tx, an AsyncDatabase, or a connection of your own"
+                "another task of this thread has a transaction, or an iteration, open on this connection, and a "
+                "blocking database can't wait for it; use its tx, an AsyncDatabase, or a connection of your own"
             )
 
 

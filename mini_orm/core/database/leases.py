@@ -28,7 +28,18 @@ R = TypeVar("R")
 class PoolLease:
     """A claim on a connection of a pool."""
 
-    __slots__ = ("_hold", "_in_hands", "_is_busy", "_is_dropped", "_pool", "_runner", "_transacts", "guard", "thread")
+    __slots__ = (
+        "_hold",
+        "_in_hands",
+        "_is_busy",
+        "_is_dropped",
+        "_pool",
+        "_runner",
+        "_transacts",
+        "guard",
+        "thread",
+        "user",
+    )
 
     def __init__(self, pool: Pool, runner: Runner, *, in_hands: bool = False, for_transaction: bool = False) -> None:
         self.guard: Guard | None = None
@@ -36,7 +47,9 @@ class PoolLease:
         self._pool = pool
         self._runner = runner
         self._in_hands = in_hands
-        self._transacts = for_transaction and not runner.is_async
+        self._transacts = for_transaction
+        #: Who has it for a transaction, and so can't wait for it.
+        self.user: object = None
         self._is_busy = False
         self._is_dropped = False
         self._hold = runner.hold(pool.slots)
@@ -56,7 +69,7 @@ class PoolLease:
         if self._transacts and pool.in_the_middle() is not None:
             raise TransactionError(IN_THE_MIDDLE)
         if pool.transactions and not self._in_hands:
-            pool.refuse_waiting_for_itself()
+            pool.refuse_waiting_for_itself(self._whose())
         try:
             await self._hold.acquire(timeout)
         except TimeoutError:
@@ -69,11 +82,16 @@ class PoolLease:
             # Not to be stopped: a driver that is cancelled while it connects leaves threads and sockets behind.
             await self._runner.finish(self._made_ready())
         if self._transacts:
+            self.user = self._whose()
             pool.transactions.add(self)
         assert self.guard is not None
         if self._in_hands:
             self.guard.executor.is_touched = True
         return self.guard
+
+    def _whose(self) -> object:
+        """Return who waits, or has it: a thread that blocks, or a task."""
+        return self._runner.owner() if self._runner.is_async else self.thread
 
     def _needs_care(self, guard: Guard) -> bool:
         """Whether an idle connection is not as its next user may have it."""

@@ -94,6 +94,8 @@ class Dialect:
     sequence_keys_sql: ClassVar[str] = ""
     #: Rows can be inserted from one array for each column (see `array_rows`).
     supports_array_rows: ClassVar[bool] = False
+    #: A transaction has cursors that SQL declares and fetches from.
+    supports_sql_cursors: ClassVar[bool] = False
     #: Makes others wait that change a schema, until the transaction ends; empty where a transaction does so by itself.
     schema_lock_sql: ClassVar[str] = ""
     #: Ends what `schema_lock_sql` began; empty where the end of the transaction does.

@@ -65,6 +65,18 @@ class AwaitedDriver(Driver):
     async def fetch_all(self, conn: Any, sql: str, params: Params) -> list[Row]:
         """Run a query; return all rows."""
 
+    async def begin_reading(self, conn: Any, sql: str, params: Params) -> Any:
+        """Run a query whose rows are read in parts, and by `read_part`."""
+        raise NotImplementedError("this database reads in parts by SQL")
+
+    async def read_part(self, conn: Any, reading: Any, size: int) -> list[Row]:
+        """Return the next rows of what `begin_reading` returned: `size` of them, or fewer at the end."""
+        raise NotImplementedError
+
+    async def end_reading(self, conn: Any, reading: Any) -> None:
+        """Let go of the rows that are left."""
+        raise NotImplementedError
+
     @abstractmethod
     async def query(self, conn: Any, sql: str, params: RawParams) -> Result:
         """Run the user's own SQL, in the package's style."""

@@ -132,6 +132,10 @@ class Driver(ABC):
         """Make the cursor for compiled SQL, whose casts say what its values are."""
         return self.cursor(conn)
 
+    def reading_cursor(self, conn: Any) -> Any:
+        """Make a cursor for compiled SQL that reads rows from the database when they are fetched."""
+        return self.own_cursor(conn)
+
     @abstractmethod
     def in_transaction(self, conn: Any) -> bool:
         """Tell whether a transaction is open on the raw connection."""

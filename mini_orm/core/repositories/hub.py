@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from ...errors import ConfigurationError
@@ -133,6 +133,16 @@ class UnifiedRepository:
     ) -> builtins.list[T]:
         """Find objects, as `Repository.list`."""
         return self.repo(model).list(where, order_by, limit, offset)
+
+    def iterate(
+        self,
+        model: type[T],
+        where: WhereInput = None,
+        order_by: str | OrderBy | Sequence[str | OrderBy] | None = None,
+        batch_size: int = 1000,
+    ) -> Generator[T]:
+        """Find objects, and read them in parts, as `Repository.iterate`."""
+        return self.repo(model).iterate(where, order_by, batch_size)
 
     @overload
     def update(self, obj: object, /) -> int: ...

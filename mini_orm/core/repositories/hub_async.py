@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from ...errors import ConfigurationError
@@ -105,6 +105,16 @@ class AsyncUnifiedRepository:
     ) -> builtins.list[T]:
         """Async twin of `UnifiedRepository.list`."""
         return await self.repo(model).list(where, order_by, limit, offset)
+
+    def iterate(
+        self,
+        model: type[T],
+        where: WhereInput = None,
+        order_by: str | OrderBy | Sequence[str | OrderBy] | None = None,
+        batch_size: int = 1000,
+    ) -> AsyncGenerator[T]:
+        """Async twin of `UnifiedRepository.iterate`."""
+        return self.repo(model).iterate(where, order_by, batch_size)
 
     @overload
     async def update(self, obj: object, /) -> int: ...

@@ -6,7 +6,7 @@ The logic is in ops.py, ops_relations.py and ops_schema.py.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from ...errors import ConfigurationError
@@ -18,6 +18,7 @@ from ..query.compiler import compiler_for
 from ..schema.ensure import Policy
 from . import ops, ops_relations, ops_schema
 from .creation import creation, ends, links_of
+from .iteration import iterated, iteration
 from .ops_schema import Flags
 from .related import RelatedResult, included, models_of, reached
 
@@ -195,6 +196,34 @@ class Repository(Generic[T]):
         return self._run_where(
             ops.select, self._compiler, self._model, where=where, order_by=order_by, limit=limit, offset=offset
         )
+
+    def iterate(
+        self,
+        where: WhereInput = None,
+        order_by: str | OrderBy | Sequence[str | OrderBy] | None = None,
+        batch_size: int = 1000,
+    ) -> Generator[T]:
+        """Find objects, and read them in parts: `for user in users.iterate():`. Memory stays the same, however many.
+
+        Inside of a transaction it reads in that. Outside it has a connection to itself, in a read-only transaction,
+        from the first object that is asked for to the end: the last object, an error, or the generator's own end by
+        `break` or `close()`. On one connection other calls are refused meanwhile; of a pool they have others.
+
+        Args:
+            where: as for `list`.
+            order_by: as for `list`.
+            batch_size: how many rows are read at a time, from 1.
+
+        Returns:
+            A generator of objects. Rows that its own transaction changes meanwhile come as they were, or as they are.
+
+        Raises:
+            ValueError: `batch_size` is below 1.
+            QueryError: as `list`, at once.
+            TransactionError: later: the transaction that it reads in has ended; waiting would never end.
+        """
+        reading = iteration(self._compiler, self._model, self._flags, where, order_by, batch_size)
+        return iterated(self._db, reading)
 
     def update(self, obj: T) -> int:
         """Write every column of an object to the row with its key. Never inserts.

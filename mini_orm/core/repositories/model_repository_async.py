@@ -6,7 +6,7 @@ The logic is in ops.py, ops_relations.py and ops_schema.py.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from ...errors import ConfigurationError
@@ -18,6 +18,7 @@ from ..query.compiler import compiler_for
 from ..schema.ensure import Policy
 from . import ops, ops_relations, ops_schema
 from .creation import creation, ends, links_of
+from .iteration import iterated_async, iteration
 from .ops_schema import Flags
 from .related import RelatedResult, included, models_of, reached
 
@@ -114,6 +115,16 @@ class AsyncRepository(Generic[T]):
         return await self._run_where(
             ops.select, self._compiler, self._model, where=where, order_by=order_by, limit=limit, offset=offset
         )
+
+    def iterate(
+        self,
+        where: WhereInput = None,
+        order_by: str | OrderBy | Sequence[str | OrderBy] | None = None,
+        batch_size: int = 1000,
+    ) -> AsyncGenerator[T]:
+        """Async twin of `Repository.iterate`."""
+        reading = iteration(self._compiler, self._model, self._flags, where, order_by, batch_size)
+        return iterated_async(self._db, reading)
 
     async def update(self, obj: T) -> int:
         """Async twin of `Repository.update`."""
