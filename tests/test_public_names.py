@@ -158,6 +158,7 @@ class Signatures(unittest.TestCase):
             "insert_many": "(objects)",
             "get": "(pk)",
             "list": "(where=None, order_by=None, limit=None, offset=None)",
+            "iterate": "(where=None, order_by=None, batch_size=1000)",
             "update": "(obj)",
             "delete": "(obj)",
             "count": "(where=None)",
@@ -184,6 +185,7 @@ class Signatures(unittest.TestCase):
         expected = {
             "get": "(model, pk)",
             "list": "(model, where=None, order_by=None, limit=None, offset=None)",
+            "iterate": "(model, where=None, order_by=None, batch_size=1000)",
             "count": "(model, where=None)",
             "exists": "(model, where=None)",
             "update_where": "(model, values, *, where=None, allow_all=False)",

@@ -25,7 +25,7 @@ from ...errors import (
 )
 from ..drivers import Driver, driver_of, driver_of_error
 from .executors import log
-from .guards import Guard, Runner, ThreadRunner, new_guard
+from .guards import Guard, Reader, Runner, ThreadRunner, new_guard
 from .health import Health, Life, PoolStats
 from .leases import PoolLease, close_guard
 from .locks import Lock
@@ -110,9 +110,9 @@ class Pool:
             timeouts=health.timeouts,
         )
 
-    def lease(self, runner: Runner) -> PoolLease:
-        """Make a claim on a connection, for a transaction."""
-        return PoolLease(self, runner, for_transaction=True)
+    def lease(self, runner: Runner, reader: Reader | None = None) -> PoolLease:
+        """Make a claim on a connection, for a transaction, which may be an iteration's."""
+        return PoolLease(self, runner, for_transaction=True, reader=reader)
 
     def check(self) -> None:
         """Refuse a pool that is closed.
@@ -303,7 +303,7 @@ class Pool:
         Raises:
             TransactionError: all connections are in its transactions and iterations.
         """
-        if not self.slots.free and sum(lease.user == user for lease in tuple(self.transactions)) >= self.size:
+        if not self.slots.free and sum(lease.is_of(user) for lease in tuple(self.transactions)) >= self.size:
             raise TransactionError(
                 "every connection of the pool is in a transaction or an iteration of this very thread or task, which "
                 "would wait for itself; use the tx of one of them, end an iteration, or make the pool larger"

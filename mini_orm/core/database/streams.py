@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..._typing import Params, Row
@@ -21,6 +20,7 @@ from .executors import Executor, log
 
 if TYPE_CHECKING:
     from .awaiting import AwaitingExecutor  # imports asyncio, which `import mini_orm` does not
+    from .guards import Reader
 
 
 class Stream(ABC):
@@ -29,8 +29,8 @@ class Stream(ABC):
     def __init__(self, executor: Executor, sql: str) -> None:
         self.block = executor.blocks[-1]
         self.is_open = False
-        #: A weak reference to what reads on, where that may be gone before anybody ends the stream.
-        self.reader: Callable[[], object] | None = None
+        #: The iteration, where that may be gone before anybody ends the stream.
+        self.reader: Reader | None = None
         self._executor = executor
         self._sql = sql
 
@@ -114,7 +114,8 @@ class CursorStream(Stream):
 
     async def _read(self, size: int) -> list[Row]:
         executor = self._executor
-        executor._watch()
+        executor._check_cancelled()
+        executor.require_transaction()
         try:
             rows: list[Row] = self._cursor.fetchmany(size)
         except executor.driver.errors as exc:
@@ -138,7 +139,7 @@ class AwaitedStream(Stream):
 
     async def _read(self, size: int) -> list[Row]:
         executor = self._executor
-        await executor._watch_awaited()
+        executor.require_transaction()
         return await executor._sent(executor.driver.read_part(executor.conn, self._reading, size), self._sql)
 
     async def _end(self, with_transaction: bool) -> None:
@@ -148,10 +149,15 @@ class AwaitedStream(Stream):
 
 
 async def end_left(executor: Executor) -> None:
-    """End what nobody reads any more, as its end may be on the way in another task."""
+    """End what nobody reads any more, as its end may be on the way in another task.
+
+    Raises:
+        TransactionError: somebody reads on, and the database takes nothing else meanwhile.
+    """
     for stream in tuple(executor.streams):
         if stream.reader is not None and stream.reader() is None:
             await stream.end()
+    executor.driver.check_reading(executor.conn)
 
 
 async def streamed(executor: Executor, sql: str, params: Params) -> Stream:

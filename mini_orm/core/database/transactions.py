@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from ...errors import DatabaseError, TransactionError
 from .executors import Executor, log
-from .guards import IN_THE_MIDDLE, Guard, Lease, Runner, Source
+from .guards import IN_THE_MIDDLE, Guard, Lease, Reader, Runner, Source
 from .locks import Lock, ThreadHold
 from .streams import end_left
 
@@ -179,6 +179,7 @@ class Scope:
         isolation: str | None = None,
         read_only: bool = False,
         outermost: bool = False,
+        reader: Reader | None = None,
     ) -> None:
         if outermost and parent is not None:
             raise TransactionError("run_in_transaction can't run inside a transaction, which it could not repeat")
@@ -191,7 +192,7 @@ class Scope:
         self.isolation = isolation
         self._guard: Guard | None = None
         self._runner = runner
-        self._lease: Lease = source.lease(runner) if parent is None else _ParentLease(parent, runner)
+        self._lease: Lease = source.lease(runner, reader) if parent is None else _ParentLease(parent, runner)
         self._read_only = read_only
         self._was_read_only = False
         self._outermost = outermost
@@ -365,8 +366,8 @@ READING = (
 class ReadingScope(Scope):
     """The transaction of an iteration that stands in none: it has the connection from the first row to the last."""
 
-    def __init__(self, source: Source, runner: Runner, reader: Callable[[], object] | None = None) -> None:
-        super().__init__(source, runner, None, read_only=True)
+    def __init__(self, source: Source, runner: Runner, reader: Reader | None = None) -> None:
+        super().__init__(source, runner, None, read_only=True, reader=reader)
         self._reader = reader
 
     @property

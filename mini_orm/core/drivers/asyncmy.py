@@ -118,6 +118,11 @@ class AsyncmyDriver(AwaitedDriver):
     async def fetch_all(self, conn: Any, sql: str, params: Params) -> list[Row]:
         return list((await _run(conn, sql, params)).rows or ())
 
+    def check_reading(self, conn: Any) -> None:
+        session = session_of(conn)
+        if session is not None:
+            session.check_reading()
+
     async def begin_reading(self, conn: Any, sql: str, params: Params) -> Any:
         statement = _statement(conn, sql, params)
         session = session_of(conn)
@@ -159,7 +164,8 @@ class AsyncmyDriver(AwaitedDriver):
 
     async def end_reading(self, conn: Any, reading: Any) -> None:
         try:
-            await reading._finish_unbuffered_query()
+            if conn.connected:
+                await reading._finish_unbuffered_query()
         finally:
             _end_reading(conn)
 

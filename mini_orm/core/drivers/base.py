@@ -136,6 +136,14 @@ class Driver(ABC):
         """Make a cursor for compiled SQL that reads rows from the database when they are fetched."""
         return self.own_cursor(conn)
 
+    def check_reading(self, conn: Any) -> None:
+        """Refuse to send anything while rows are read in parts, where the database takes nothing then.
+
+        Raises:
+            TransactionError: an iteration reads on the connection.
+        """
+        return
+
     @abstractmethod
     def in_transaction(self, conn: Any) -> bool:
         """Tell whether a transaction is open on the raw connection."""

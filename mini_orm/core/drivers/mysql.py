@@ -270,6 +270,18 @@ class Session:
         """Whether the user's mode is one that mini_orm works with."""
         return self.mode == self.own_mode
 
+    def check_reading(self) -> None:
+        """Refuse to send anything while rows of an answer are on their way.
+
+        Raises:
+            TransactionError: they are.
+        """
+        if self.is_reading:
+            raise TransactionError(
+                "an iteration reads on this connection, and MySQL takes no other statement until its last row is read; "
+                "end it first, or iterate outside of the transaction, on a pool"
+            )
+
     def check(self, sql: str, statement: bytes) -> None:
         """Refuse a statement that would make the server misread the next ones, or close the connection.
 
@@ -278,11 +290,7 @@ class Session:
             QueryError: it is longer than `max_allowed_packet`.
             TransactionError: an iteration reads on the connection.
         """
-        if self.is_reading:
-            raise TransactionError(
-                "an iteration reads on this connection, and MySQL takes no other statement until its last row is read; "
-                "end it first, or iterate outside of the transaction, on a pool"
-            )
+        self.check_reading()
         if sql[:6] not in NEUTRAL and _SETS.match(statement):
             for found in _CHARSET.finditer(statement):
                 check_charset(found[1].decode())

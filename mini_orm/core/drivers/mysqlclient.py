@@ -87,6 +87,11 @@ class MySQLClientDriver(Driver):
     def cursor(self, conn: Any) -> Any:
         return _Cursor(conn)
 
+    def check_reading(self, conn: Any) -> None:
+        session = session_of(conn)
+        if session is not None:
+            session.check_reading()
+
     def reading_cursor(self, conn: Any) -> Any:
         return _ReadingCursor(conn)
 
@@ -290,7 +295,8 @@ class _ReadingCursor:
         result, self._result = self._result, None
         if result is not None:
             self._note(is_reading=False)
-            result.discard()
+            if self._conn.open:
+                result.discard()
 
     def _note(self, *, is_reading: bool) -> None:
         if self._session is not None:

@@ -64,6 +64,11 @@ class PyMySQLDriver(Driver):
     def cursor(self, conn: Any) -> Any:
         return _Cursor(conn)
 
+    def check_reading(self, conn: Any) -> None:
+        session = session_of(conn)
+        if session is not None:
+            session.check_reading()
+
     def reading_cursor(self, conn: Any) -> Any:
         return _ReadingCursor(conn)
 
@@ -211,7 +216,7 @@ class _ReadingCursor:
 
     def close(self) -> None:
         """Read what is left: there is no other way to be rid of it."""
-        if self._result is not None:
+        if self._result is not None and self._conn.open:
             try:
                 self._result._finish_unbuffered_query()
             finally:

@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from ...errors import ClosedError
 from ..database.database import Database, _runner
 from ..database.database_async import AsyncDatabase
 from ..database.executors import Executor, drive
-from ..database.guards import Runner
+from ..database.guards import Reader, Runner
 from ..database.streams import Stream, streamed
 from ..database.transactions import ReadingScope, Scope
 from ..query.compiler import Compiler
@@ -95,16 +95,14 @@ def iterated(db: Database, reading: Iteration) -> Generator[Any]:
 
 def iterated_async(db: AsyncDatabase, reading: Iteration) -> AsyncGenerator[Any]:
     """Yield the objects of an awaited database."""
-    reader: list[Callable[[], object]] = []
+    reader: list[Reader] = []
     generator = _iterated_async(db, reading, reader)
     # Once nobody has the generator the loop ends it, a little later; the next call may come before that.
     reader.append(weakref.ref(generator))
     return generator
 
 
-async def _iterated_async(
-    db: AsyncDatabase, reading: Iteration, reader: Sequence[Callable[[], object]]
-) -> AsyncGenerator[Any]:
+async def _iterated_async(db: AsyncDatabase, reading: Iteration, reader: Sequence[Reader]) -> AsyncGenerator[Any]:
     begin = await ops_schema.prepared(db, reading.models, reading.flags, reading.begin)
     around = db._scope_here()
     scope = around or _reading_scope(db, db._runner, *reader)
@@ -129,9 +127,7 @@ async def _iterated_async(
             await _close(scope, keep=has_ended)
 
 
-def _reading_scope(
-    db: Database | AsyncDatabase, runner: Runner, reader: Callable[[], object] | None = None
-) -> ReadingScope:
+def _reading_scope(db: Database | AsyncDatabase, runner: Runner, reader: Reader | None = None) -> ReadingScope:
     if db._closed:
         raise ClosedError("connection is closed")
     return ReadingScope(db._source, runner, reader)
