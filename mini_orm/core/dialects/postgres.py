@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from ..columns import ColumnType
 from ..decimals import decimal_text
 from .base import Dialect, Fit, Match
+from .copying import copy_text
 from .declared import DeclaredType, literal_value, normal_default
 
 _MAX_IDENTIFIER = 63
@@ -64,6 +65,11 @@ class PostgresDialect(Dialect):
     max_params = 65535
     max_depth = 2000
     supports_sql_cursors = True
+    # COPY knows no rules, and neither views nor policies of rows.
+    loads_sql = (
+        f"SELECT 1 FROM pg_class WHERE oid = {_ASKED} AND relkind IN ('r', 'p') AND NOT relrowsecurity "
+        "AND NOT relhasrules"
+    )
     supports_array_rows = True
     # With a bound LIMIT there is no plan that fits all, and the query would be planned again each time.
     binds_limit = False
@@ -259,6 +265,13 @@ class PostgresDialect(Dialect):
         names = [f"c{place}" for place in range(len(kinds))]
         shown = [f"{name}::jsonb" if one.kind == "json" else name for name, one in zip(names, kinds, strict=True)]
         return f"SELECT {', '.join(shown)} FROM unnest({arrays}) AS given ({', '.join(names)})"
+
+    def load_sql(self, table: str, columns: Sequence[str]) -> str:
+        # Whatever the session's own encoding.
+        return f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT text, ENCODING 'UTF8')"
+
+    def load_text(self, columns: Sequence[Sequence[Any]]) -> bytes:
+        return copy_text(columns)
 
     def _many_type(self, kind: ColumnType) -> str:
         """Return the type of the values of a kind, without the limits of a column: a cast would cut and round."""

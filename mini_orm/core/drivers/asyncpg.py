@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, ClassVar
 
 import asyncpg  # type: ignore[import-untyped]  # it has no py.typed
@@ -99,6 +99,10 @@ class AsyncpgDriver(AwaitedDriver):
         await conn.executemany(numbered(sql, rows), rows)
         return len(rows)  # asyncpg does not say
 
+    async def load(self, conn: Any, sql: str, parts: Iterable[bytes]) -> int:
+        # What asyncpg's own words for it send, which spell the statement themselves.
+        return _affected(await conn._copy_in(sql, _stream(parts), None))
+
     async def fetch_one(self, conn: Any, sql: str, params: Params) -> Row | None:
         row: Row | None = await conn.fetchrow(numbered(sql, params), *params, record_class=asyncpg.Record)
         return row
@@ -147,6 +151,11 @@ class AsyncpgDriver(AwaitedDriver):
 
     async def aclose(self, conn: Any) -> None:
         await conn.close(timeout=_FAREWELL)
+
+
+async def _stream(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
 
 
 def numbered(sql: str, params: Any) -> str:

@@ -10,7 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from ..._typing import Params, RawParams, Row
@@ -64,6 +64,10 @@ class AwaitedDriver(Driver):
     @abstractmethod
     async def fetch_all(self, conn: Any, sql: str, params: Params) -> list[Row]:
         """Run a query; return all rows."""
+
+    async def load(self, conn: Any, sql: str, parts: Iterable[bytes]) -> int:
+        """Run a statement that takes rows as text; return how many it stored."""
+        raise NotImplementedError("this database takes no rows as text")
 
     async def begin_reading(self, conn: Any, sql: str, params: Params) -> Any:
         """Run a query whose rows are read in parts, and by `read_part`."""

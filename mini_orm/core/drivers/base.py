@@ -136,6 +136,10 @@ class Driver(ABC):
         """Make a cursor for compiled SQL that reads rows from the database when they are fetched."""
         return self.own_cursor(conn)
 
+    def loader(self, conn: Any) -> Any:
+        """Make what has `execute(sql, parts)`, for a statement that takes rows as text, and a `rowcount` then."""
+        raise NotImplementedError("this database takes no rows as text")
+
     def check_reading(self, conn: Any) -> None:
         """Refuse to send anything while rows are read in parts, where the database takes nothing then.
 

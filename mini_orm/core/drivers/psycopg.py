@@ -37,6 +37,23 @@ class ArrayDumper(Dumper):
         return array_text(obj).encode()
 
 
+class Loader:
+    """A cursor whose `execute` is a COPY."""
+
+    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
+        self._cursor = cursor
+        self.rowcount = 0
+
+    def execute(self, sql: str, parts: Iterable[bytes]) -> Loader:
+        """Send all parts."""
+        with self._cursor as cursor:
+            with cursor.copy(sql.encode()) as stream:
+                for part in parts:
+                    stream.write(part)
+            self.rowcount = cursor.rowcount
+        return self
+
+
 _NULL = "\ud800"
 _BARE = frozenset({int, float, bool})
 
@@ -85,6 +102,9 @@ class PsycopgDriver(Driver):
         cursor = self.cursor(conn)
         cursor.adapters.register_dumper(list, ArrayDumper)
         return cursor
+
+    def loader(self, conn: Any) -> Loader:
+        return Loader(self.cursor(conn))
 
     def in_transaction(self, conn: Any) -> bool:
         status = conn.pgconn.transaction_status

@@ -15,7 +15,7 @@ import datetime as dt
 import functools
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -75,6 +75,9 @@ class Psycopg2Driver(Driver):
         for one in _TYPECASTERS:
             ext.register_type(one, made)
         return made
+
+    def loader(self, conn: Any) -> Loader:
+        return Loader(self.cursor(conn))
 
     def in_transaction(self, conn: Any) -> bool:
         status = conn.get_transaction_status()
@@ -136,6 +139,27 @@ class Psycopg2Driver(Driver):
 
     def close(self, conn: Any) -> None:
         conn.close()
+
+
+class Loader:
+    """A cursor whose `execute` is a COPY; and the file that it reads."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self._parts: Iterator[bytes] = iter(())
+        self.rowcount = 0
+
+    def execute(self, sql: str, parts: Iterable[bytes]) -> Loader:
+        """Send all parts."""
+        self._parts = iter(parts)
+        with self._cursor as cursor:
+            cursor.copy_expert(sql, self)
+            self.rowcount = cursor.rowcount
+        return self
+
+    def read(self, size: int) -> bytes:
+        """Return the next part, whatever its size is."""
+        return next(self._parts, b"")
 
 
 def _settings(conn: Any) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ it waits, psycopg closes the connection, so each statement gets a task of its ow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
@@ -38,6 +38,13 @@ class AsyncPsycopgDriver(AwaitedDriver, PsycopgDriver):
         cursor = _cursor(conn)
         await cursor.executemany(sql, rows)
         return max(cursor.rowcount, 0)
+
+    async def load(self, conn: Any, sql: str, parts: Iterable[bytes]) -> int:
+        async with _cursor(conn) as cursor:
+            async with cursor.copy(sql.encode()) as stream:
+                for part in parts:
+                    await stream.write(part)
+            return max(cursor.rowcount, 0)
 
     async def fetch_one(self, conn: Any, sql: str, params: Params) -> Row | None:
         cursor = await _cursor(conn).execute(sql, params)

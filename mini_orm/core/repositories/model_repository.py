@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
@@ -16,7 +16,7 @@ from ..database.executors import drive
 from ..models import model_meta
 from ..query.compiler import compiler_for
 from ..schema.ensure import Policy
-from . import ops, ops_relations, ops_schema
+from . import ops, ops_load, ops_relations, ops_schema
 from .creation import creation, ends, links_of
 from .iteration import iterated, iteration
 from .ops_schema import Flags
@@ -120,16 +120,27 @@ class Repository(Generic[T]):
         """
         return self._run(ops.insert, self._compiler, self._model, obj)  # type: ignore[no-any-return]  # one of T
 
-    def insert_many(self, objects: Iterable[T]) -> builtins.list[T]:
+    @overload
+    def insert_many(self, objects: Iterable[T], *, returning: Literal[True] = True) -> builtins.list[T]: ...
+    @overload
+    def insert_many(self, objects: Iterable[T], *, returning: Literal[False]) -> int: ...
+    @overload
+    def insert_many(self, objects: Iterable[T], *, returning: bool) -> builtins.list[T] | int: ...
+    def insert_many(self, objects: Iterable[T], *, returning: bool = True) -> builtins.list[T] | int:
         """Insert objects in bulk, all or none. `[]` runs no SQL.
 
+        Args:
+            returning: `False` asks for no keys, and takes the quickest road that the database has (COPY on PostgreSQL).
+                The objects stay as they are.
+
         Returns:
-            The objects with their keys, in the order given.
+            The objects with their keys, in the order given; the number of rows where `returning` is `False`.
 
         Raises:
             As `insert`; then no row is kept and no object has changed.
         """
-        return self._run(ops.insert_many, self._compiler, self._model, ops.listed(objects, self._model))
+        operation = ops_load.bulk_operation(returning)
+        return self._run(operation, self._compiler, self._model, ops.listed(objects, self._model))  # type: ignore[no-any-return]  # as overloaded
 
     def create(self, obj: T, *, relations: Mapping[str, Any] | None = None) -> T:
         """Insert an object, as `insert` does, and with it the objects that it is related to.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
@@ -16,7 +16,7 @@ from ..database.database_async import AsyncDatabase
 from ..models import model_meta
 from ..query.compiler import compiler_for
 from ..schema.ensure import Policy
-from . import ops, ops_relations, ops_schema
+from . import ops, ops_load, ops_relations, ops_schema
 from .creation import creation, ends, links_of
 from .iteration import iterated_async, iteration
 from .ops_schema import Flags
@@ -89,9 +89,16 @@ class AsyncRepository(Generic[T]):
         """Async twin of `Repository.insert`."""
         return await self._run(ops.insert, self._compiler, self._model, obj)
 
-    async def insert_many(self, objects: Iterable[T]) -> builtins.list[T]:
+    @overload
+    async def insert_many(self, objects: Iterable[T], *, returning: Literal[True] = True) -> builtins.list[T]: ...
+    @overload
+    async def insert_many(self, objects: Iterable[T], *, returning: Literal[False]) -> int: ...
+    @overload
+    async def insert_many(self, objects: Iterable[T], *, returning: bool) -> builtins.list[T] | int: ...
+    async def insert_many(self, objects: Iterable[T], *, returning: bool = True) -> builtins.list[T] | int:
         """Async twin of `Repository.insert_many`."""
-        return await self._run(ops.insert_many, self._compiler, self._model, ops.listed(objects, self._model))
+        operation = ops_load.bulk_operation(returning)
+        return await self._run(operation, self._compiler, self._model, ops.listed(objects, self._model))
 
     async def create(self, obj: T, *, relations: Mapping[str, Any] | None = None) -> T:
         """Async twin of `Repository.create`."""

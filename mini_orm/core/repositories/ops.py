@@ -129,11 +129,7 @@ async def insert_many(executor: Executor, compiler: Compiler, cls: type, objects
     """Insert objects, all or none, and pair them with their keys."""
     if not objects:
         return []
-    for kind in set(map(type, objects)) - {cls}:
-        compiler.check(next(obj for obj in objects if type(obj) is kind), cls)
-    if compiler.uses_validation:
-        for obj in objects:
-            validate(obj)
+    check_all(compiler, cls, objects)
     inserted = await _insert_columns(executor, compiler, cls, objects)
     if inserted is not None:
         return inserted
@@ -141,6 +137,15 @@ async def insert_many(executor: Executor, compiler: Compiler, cls: type, objects
     _refuse_twice(compiler, cls, [obj for obj, (omitted, _) in zip(objects, rows, strict=True) if omitted])
     filled = await atomic(executor, lambda: _insert_rows(executor, compiler, objects, rows))
     return [compiler.completed(obj, values) for obj, values in zip(objects, filled, strict=True)]
+
+
+def check_all(compiler: Compiler, cls: type, objects: Sequence[Any]) -> None:
+    """Refuse objects of another class, and those that their model says are not right."""
+    for kind in set(map(type, objects)) - {cls}:
+        compiler.check(next(obj for obj in objects if type(obj) is kind), cls)
+    if compiler.uses_validation:
+        for obj in objects:
+            validate(obj)
 
 
 def _refuse_twice(compiler: Compiler, cls: type, waiting: Sequence[Any]) -> None:
