@@ -83,6 +83,7 @@ CHOSEN: Mapping[str, str] = {
     "AsyncConnectionContract": "about tasks, and the calls of this face block",
     "BlockingDriverContract": "about a driver that blocks, under the face that awaits",
     "CancellationContract": "about tasks and their cancellation, and the calls of this face block",
+    "CopyContract": "about COPY, which PostgreSQL alone has",
     "CountedKeysContract": "the other databases tell each key, or hand keys out before",
     "GivenKeysContract": "about keys of a sequence that are handed out before their rows",
     "InlineContract": "about a connection that works in the loop's own thread",

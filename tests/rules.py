@@ -65,6 +65,7 @@ RULES: dict[str, str] = {
     "B1": "insert_many of nothing is no SQL; any iterable goes in chunks",
     "B2": "the objects come back in input order, each with its own row's key",
     "B3": "insert_many is all or nothing",
+    "B4": "insert_many without keys stores the same rows, changes no object, and counts them",
     "G1": "get_or_create needs a unique lookup; many callers at once make one row",
     # Relations
     "L1": "relations are inferred from foreign keys on both sides, or declared, across modules; clashes are refused",

@@ -155,7 +155,7 @@ class Signatures(unittest.TestCase):
         """Names: constructor and verbs of `Repository`."""
         expected = {
             "insert": "(obj)",
-            "insert_many": "(objects)",
+            "insert_many": "(objects, *, returning=True)",
             "get": "(pk)",
             "list": "(where=None, order_by=None, limit=None, offset=None)",
             "iterate": "(where=None, order_by=None, batch_size=1000)",
@@ -198,7 +198,7 @@ class Signatures(unittest.TestCase):
             "is_registered": "(model)",
             "repo": "(model)",
             "insert": "(model=…, obj=…)",
-            "insert_many": "(model=…, objects=…)",
+            "insert_many": "(model=…, objects=…, *, returning=True)",
             "create": "(model=…, obj=…, *, relations=None)",
             "update": "(model=…, obj=…)",
             "delete": "(model=…, obj=…)",

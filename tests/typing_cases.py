@@ -74,6 +74,8 @@ def repository(db: Database) -> None:
     assert_type(users.insert(User("Ann")), User)
     assert_type(users.insert_many([User("Ann")]), list[User])
     assert_type(users.insert_many(User(str(n)) for n in range(3)), list[User])
+    assert_type(users.insert_many([User("Ann")], returning=False), int)
+    assert_type(users.insert_many([User("Ann")], returning=bool(db)), list[User] | int)
     assert_type(users.get(1), User | None)
     assert_type(users.list(), list[User])
     assert_type(users.list(C.eq("name", "Ann"), "-age", 10, 20), list[User])
@@ -101,6 +103,7 @@ def repository_mistakes(db: Database, adb: AsyncDatabase) -> None:
     users = Repository(db, User)
     users.insert(Other(1))  # type: ignore[arg-type]
     users.insert_many([Other(1)])  # type: ignore[list-item]
+    users.insert_many([User("Ann")], False)  # type: ignore[call-overload]
     users.update("Ann")  # type: ignore[arg-type]
     print(users.get(1).name)  # type: ignore[union-attr]
     users.list(limit="3")  # type: ignore[arg-type]
@@ -124,6 +127,7 @@ async def repository_async(db: AsyncDatabase) -> None:
     assert_type(users, AsyncRepository[User])
     assert_type(await users.insert(User("Ann")), User)
     assert_type(await users.insert_many([User("Ann")]), list[User])
+    assert_type(await users.insert_many([User("Ann")], returning=False), int)
     assert_type(await users.get(1), User | None)
     assert_type(await users.list(C.eq("name", "Ann"), "-age", 10, 20), list[User])
     assert_type(await users.update(User("Ann", id=1)), int)
@@ -215,6 +219,8 @@ def hub(db: Database) -> None:
     assert_type(hub.insert_many(User, [User("Ann")]), list[User])
     assert_type(hub.insert_many(User(str(n)) for n in range(3)), list[User])
     assert_type(hub.insert_many(User, (User(str(n)) for n in range(3))), list[User])
+    assert_type(hub.insert_many([User("Ann")], returning=False), int)
+    assert_type(hub.insert_many(User, [User("Ann")], returning=False), int)
     assert_type(hub.get(User, 1), User | None)
     assert_type(hub.list(User), list[User])
     assert_type(hub.list(User, C.eq("name", "Ann"), "-age", 10, 20), list[User])

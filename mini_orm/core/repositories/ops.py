@@ -143,9 +143,8 @@ def check_all(compiler: Compiler, cls: type, objects: Sequence[Any]) -> None:
     """Refuse objects of another class, and those that their model says are not right."""
     for kind in set(map(type, objects)) - {cls}:
         compiler.check(next(obj for obj in objects if type(obj) is kind), cls)
-    if compiler.uses_validation:
-        for obj in objects:
-            validate(obj)
+    for obj in objects if compiler.uses_validation else ():
+        validate(obj)
 
 
 def _refuse_twice(compiler: Compiler, cls: type, waiting: Sequence[Any]) -> None:
