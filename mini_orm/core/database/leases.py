@@ -78,7 +78,7 @@ class PoolLease:
         pool.check()
         if self._transacts and pool.in_the_middle() is not None:
             raise TransactionError(IN_THE_MIDDLE)
-        if pool.transactions and not self._in_hands:
+        if pool.transactions and not pool.slots.free and not self._in_hands:
             pool.refuse_waiting_for_itself(self._whose())
         try:
             await self._hold.acquire(timeout)

@@ -303,7 +303,7 @@ class Pool:
         Raises:
             TransactionError: all connections are in its transactions and iterations.
         """
-        if not self.slots.free and sum(lease.is_of(user) for lease in tuple(self.transactions)) >= self.size:
+        if sum(lease.is_of(user) for lease in tuple(self.transactions)) >= self.size:
             raise TransactionError(
                 "every connection of the pool is in a transaction or an iteration of this very thread or task, which "
                 "would wait for itself; use the tx of one of them, end an iteration, or make the pool larger"

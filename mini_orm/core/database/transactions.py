@@ -85,7 +85,8 @@ class Block:
             raise TransactionError("a statement in this transaction failed, so the database keeps nothing of it")
         if any(block.is_dropped for block in executor.blocks):
             raise TransactionError("a transaction inside of this one was dropped before its end; nothing is kept")
-        await self._end_streams()
+        if executor.streams:
+            await self._end_streams()
         self._is_certain = False
         await executor.command("COMMIT" if self._savepoint is None else f"RELEASE SAVEPOINT {self._savepoint}")
         self._finish()
