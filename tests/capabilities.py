@@ -88,6 +88,7 @@ CHOSEN: Mapping[str, str] = {
     "GivenKeysContract": "about keys of a sequence that are handed out before their rows",
     "InlineContract": "about a connection that works in the loop's own thread",
     "InterruptContract": "about interrupting a connection in a worker thread, and the calls of this face block",
+    "LostIterateContract": "about a server that ends a session",
     "LiveSchemaProperty": "the SQL is the dialect's, and one driver of a server shows that; it takes its time",
     **dict.fromkeys(
         ("LostServerContract", "LostSessionContract"),

@@ -9,11 +9,12 @@ import unittest
 from collections.abc import Generator
 
 from mini_orm import Database, PoolConnector, Repository, apply_schema
-from tests.backends import POOLED_BACKENDS, bind_all
+from tests.backends import MYSQL_BACKENDS, POOLED_BACKENDS, POSTGRES_BACKENDS, bind_all
 from tests.contracts.iterate import (
     IterateAloneContract,
     IterateContract,
     IterateInTransactionContract,
+    LostIterateContract,
     PoolIterateContract,
     Shelf,
 )
@@ -21,6 +22,7 @@ from tests.contracts.transactions import quiet_log
 
 bind_all(globals(), IterateContract, IterateAloneContract, IterateInTransactionContract, PoolIterateContract)
 bind_all(globals(), IterateContract, IterateInTransactionContract, backends=POOLED_BACKENDS)
+bind_all(globals(), LostIterateContract, backends=(*POSTGRES_BACKENDS, *MYSQL_BACKENDS))
 
 
 class Cycle:

@@ -11,10 +11,11 @@ from datetime import date
 from enum import Enum
 from typing import Any, ClassVar
 
-from mini_orm import C, ClosedError, NotRegisteredError, OrderBy, QueryError, TransactionError
+from mini_orm import C, ClosedError, ConnectionLost, NotRegisteredError, OrderBy, QueryError, TransactionError
 from tests.backends import maybe_await, needs
 from tests.contracts.crud import Outside, auto_key
 from tests.contracts.pool_tools import PoolTools
+from tests.contracts.server_tools import ServerTools
 from tests.contracts.transactions import Account, Tools
 
 
@@ -495,3 +496,20 @@ class PoolIterateContract(PoolTools):
         with self.assertRaises(ClosedError):
             await following(self.accounts.iterate())
         await self.until(lambda: self.connections.open == 0)
+
+
+class LostIterateContract(ServerTools):
+    """X11 where a server ends the session."""
+
+    async def test_a_session_that_ends(self) -> None:
+        """X11 P6: the iteration is a ConnectionLost, and its place in the pool is free for another connection."""
+        accounts = self.repo(Account)
+        await maybe_await(accounts.insert_many([Account(owner=str(n), balance=n) for n in range(300)]))
+        iteration = accounts.iterate(batch_size=2)
+        await following(iteration)
+        [number] = self.in_progress()
+        self.assertTrue(self.sessions.end_session(self.look, number))
+        with self.assertRaises(ConnectionLost):
+            await listed(iteration)
+        self.assertEqual(await maybe_await(accounts.count()), 300)
+        await self.assert_whole()

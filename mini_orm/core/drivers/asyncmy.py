@@ -145,19 +145,16 @@ class AsyncmyDriver(AwaitedDriver):
 
     async def read_part(self, conn: Any, reading: Any, size: int) -> list[Row]:
         rows: list[Row] = []
-        is_whole = False
         try:
             while len(rows) < size and (row := await reading._read_rowdata_packet_unbuffered()) is not None:
                 rows.append(row)
                 rows += reading._take_pending_rows(size - len(rows))
-            is_whole = True
-        except errors.MySQLError:
+        except BaseException:
             conn._result = None  # so that the server is asked what the error did to the transaction
-            is_whole = True
+            if reading.unbuffered_active:
+                conn.close()  # as in _run
             raise
         finally:
-            if not is_whole:
-                conn.close()  # as in _run
             if len(rows) < size:
                 _end_reading(conn)
         return rows

@@ -204,11 +204,8 @@ class _ReadingCursor:
         try:
             while len(rows) < size and (row := self._result._read_rowdata_packet_unbuffered()) is not None:
                 rows.append(row)
-        except pymysql.MySQLError:
-            self._conn._result = None  # so that the server is asked what the error did to the transaction
-            raise
         except BaseException:
-            self._conn._force_close()
+            self._give_up()
             raise
         finally:
             self._note()
@@ -216,11 +213,21 @@ class _ReadingCursor:
 
     def close(self) -> None:
         """Read what is left: there is no other way to be rid of it."""
-        if self._result is not None and self._conn.open:
-            try:
+        if self._result is None:
+            return
+        try:
+            if self._conn.open:
                 self._result._finish_unbuffered_query()
-            finally:
-                self._note()
+        finally:
+            self._give_up()
+            self._note()
+
+    def _give_up(self) -> None:
+        """Close the connection if the answer has not ended: nobody knows how much of it was read."""
+        self._conn._result = None  # so that the server is asked what an error did to the transaction
+        if self._result.unbuffered_active:
+            self._result.unbuffered_active = False
+            self._conn._force_close()
 
     def _note(self) -> None:
         if self._session is not None:
