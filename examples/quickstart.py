@@ -1,9 +1,11 @@
-"""Store the documentation of Python packages in a SQLite file, then ask it questions.
+"""Store the documentation of Python packages in a SQLite file, then ask it questions: in SQL, and by meaning.
 
     python examples/quickstart.py                 the whole standard library
     python examples/quickstart.py email json      these packages only
     python examples/quickstart.py --db docs.db    another file than quickstart.sqlite3
     python examples/quickstart.py --search path   another search than "parse"
+    python examples/quickstart.py --find "the function that wraps long lines of text"
+    python examples/quickstart.py --model all-MiniLM-L6-v2   by a model of sentence-transformers, if that is installed
 
 Run it again and it updates what changed instead of storing it twice.
 """
@@ -17,19 +19,21 @@ import inspect
 import io
 import math
 import pkgutil
+import re
 import sqlite3
 import sys
 import time
 import warnings
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
-from mini_orm import C, Database, F, OrderBy, UnifiedRepository
+from mini_orm import C, Database, F, InMemoryVectorStore, OrderBy, UnifiedRepository, VectorRecord, VectorRepository
 
 
 class Kind(Enum):
@@ -269,11 +273,100 @@ def answer(db: Database, modules: list[str], text: str) -> None:
     print_table(title, "name signature", rows)
 
 
+#: Makes a vector of length 1 for each text; texts that are alike get vectors that are near each other.
+Embed: TypeAlias = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+
+
+class HashingEmbedder:
+    """Makes vectors by the words, and the groups of three letters, that texts share; rare words count most.
+
+    It takes no download, and a second or two for the whole standard library. It knows no synonyms: a model does.
+    """
+
+    DIMENSION = 512
+    LETTERS = 0.5  # what three letters of a word count beside the word
+    CAMEL_CASE = re.compile("(?<=[a-z])(?=[A-Z])")
+    WORD = re.compile(r"[^\W_]+")
+    ENDING = re.compile(r"(?<=\w{3})(ations?|ings?|ers?|ies|ed|es|s|e|y)$")
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._all = len(texts)
+        self._having = Counter(stem for text in texts for stem in set(self.stems(text)))
+        self._features: dict[str, list[tuple[int, float]]] = {}
+
+    def __call__(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return [self.vector(text) for text in texts]
+
+    def vector(self, text: str) -> list[float]:
+        vector = [0.0] * self.DIMENSION
+        for stem, times in Counter(self.stems(text)).items():
+            for place, weight in self.features(stem):
+                vector[place] += weight * math.sqrt(times)
+        length = math.hypot(*vector) or 1.0
+        return [value / length for value in vector]
+
+    def stems(self, text: str) -> list[str]:
+        words = self.WORD.findall(self.CAMEL_CASE.sub(" ", text).lower())
+        return [self.ENDING.sub("", word) for word in words]
+
+    def features(self, stem: str) -> list[tuple[int, float]]:
+        """Return the places that a word has a part in, and how much; the sign has collisions cancel each other out."""
+        if stem not in self._features:
+            rarity = math.log((1 + self._all) / (1 + self._having[stem]))
+            letters = [f"^{stem}$"[start : start + 3] for start in range(len(stem))]
+            found = []
+            for part, weight in [(stem, rarity), *((three, rarity * self.LETTERS) for three in letters)]:
+                number = zlib.crc32(part.encode())  # the same in every process, which `hash` is not
+                found.append((number % self.DIMENSION, weight if number & 2**31 else -weight))
+            self._features[stem] = found
+        return self._features[stem]
+
+
+def load_model(name: str) -> Embed:
+    """Load a model of sentence-transformers.
+
+    Raises:
+        ImportError: that is not installed.
+    """
+    try:
+        package = importlib.import_module("sentence_transformers")
+    except ImportError:
+        raise ImportError("--model needs a package: python -m pip install sentence-transformers") from None
+    model = package.SentenceTransformer(name)
+    return lambda texts: model.encode(list(texts), normalize_embeddings=True)
+
+
+def find(db: Database, modules: list[str], question: str, model: Embed | None) -> None:
+    """Find functions by what their documentation means: vectors say which they are, SQL what they are."""
+    hub = UnifiedRepository(db)
+    entries = hub.list(Entry, where=C.in_("module", modules) & C.gt("doc_length", 0))
+    started = time.perf_counter()
+    texts = [f"{entry.name} {entry.doc[:300]}" for entry in entries]
+    embed = model or HashingEmbedder(texts)
+    asked, *vectors = embed([question, *texts])
+    # Of vectors of length 1 the inner product is the cosine.
+    index = VectorRepository(InMemoryVectorStore(), "docs", dimension=len(asked), metric="dot")
+    pairs = zip(entries, vectors, strict=True)
+    index.upsert(VectorRecord(entry.name, vector, {"kind": entry.kind.value}) for entry, vector in pairs)
+    embedded = time.perf_counter()
+
+    hits = index.query(asked, top_k=5, filters=C.in_("kind", ["function", "method"]))
+    found = {entry.name: entry for entry in hub.list(Entry, where=C.in_("name", [hit.id for hit in hits]))}
+    answered = time.perf_counter()
+    rows = [(f"{hit.score:.2f}", hit.id, found[hit.id].kind.value, found[hit.id].summary) for hit in hits]
+    print_table(f"By meaning: {question}", "score name kind summary", rows)
+    seconds, milliseconds = embedded - started, (answered - embedded) * 1000
+    print(f"  ({len(texts)} texts embedded in {seconds:.1f} s, the question answered in {milliseconds:.0f} ms)")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Store the documentation of Python packages and ask it questions.")
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="default: all of the standard library")
     parser.add_argument("--db", default="quickstart.sqlite3", metavar="FILE", help="the SQLite file (%(default)s)")
     parser.add_argument("--search", default="parse", metavar="TEXT", help="what to search for (%(default)s)")
+    question = "the function that guesses the type of a file from its name"
+    parser.add_argument("--find", default=question, metavar="TEXT", help="what to find by meaning (%(default)s)")
+    parser.add_argument("--model", metavar="NAME", help="find by this model of sentence-transformers")
     options = parser.parse_args()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # documentation holds any character
 
@@ -284,6 +377,11 @@ def main() -> int:
             print(f"quickstart: no package {name!r} can be imported here", file=sys.stderr)
             return 2
     try:
+        model = None if options.model is None else load_model(options.model)
+    except (ImportError, OSError, ValueError) as exc:  # not installed, or no such model
+        print("quickstart:", str(exc).partition("\n")[0], file=sys.stderr)
+        return 2
+    try:
         with Database(sqlite3.connect(options.db)) as db:
             started = time.perf_counter()
             modules, entries = read(packages)
@@ -291,6 +389,7 @@ def main() -> int:
             seconds = time.perf_counter() - started
             print(", ".join(f"{changes[what]} {what}" for what in ("new", "updated", "unchanged", "removed")))
             answer(db, list(modules), options.search)
+            find(db, list(modules), options.find, model)
     except sqlite3.Error as exc:  # mini_orm's database errors are the driver's, too
         print(f"quickstart: cannot use the file {options.db}: {exc}", file=sys.stderr)
         return 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .core.conditions import (
     C,
     Condition,
@@ -74,6 +77,12 @@ from .vectors.repository import VectorRepository
 from .vectors.repository_async import AsyncVectorRepository
 from .vectors.stores.memory import InMemoryVectorStore
 
+if TYPE_CHECKING:
+    from .vectors.stores.chroma import ChromaVectorStore
+    from .vectors.stores.faiss import FaissVectorStore
+    from .vectors.stores.pgvector import PgVectorStore
+    from .vectors.stores.qdrant import QdrantVectorStore
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -85,6 +94,7 @@ __all__ = [
     "AsyncVectorRepository",
     "C",
     "CheckViolation",
+    "ChromaVectorStore",
     "ClosedError",
     "CodecError",
     "CollectionExistsError",
@@ -101,6 +111,7 @@ __all__ = [
     "DimensionError",
     "DirtyConnectionError",
     "F",
+    "FaissVectorStore",
     "ForeignKeyViolation",
     "IdentityVectorPayloadCodec",
     "InMemoryVectorStore",
@@ -117,12 +128,14 @@ __all__ = [
     "NotRegisteredError",
     "OperationalError",
     "OrderBy",
+    "PgVectorStore",
     "PoolConnector",
     "PoolError",
     "PoolStats",
     "PoolTimeout",
     "PostgresDialect",
     "ProgrammingError",
+    "QdrantVectorStore",
     "QueryError",
     "RelatedResult",
     "RelationError",
@@ -163,3 +176,22 @@ __all__ = [
     "ensure_schema_async",
     "model_relations",
 ]
+
+#: What few programs use is imported with its first use.
+_LATER = {
+    "ChromaVectorStore": ".vectors.stores.chroma",
+    "FaissVectorStore": ".vectors.stores.faiss",
+    "PgVectorStore": ".vectors.stores.pgvector",
+    "QdrantVectorStore": ".vectors.stores.qdrant",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_LATER[name], __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,11 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 
-install_package test
+if [ "${MINI_ORM_TEST_DRIVERS:-}" = few ]; then
+    install_package test-few test
+else
+    install_package test
+fi
 install_mysqlclient
 cd "$ROOT"
 exec "$VENV/bin/python" -W error -m tests.servers -- \

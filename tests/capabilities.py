@@ -46,23 +46,32 @@ CAPABILITIES: Mapping[str, str] = {
     "shares_names": "names of MySQL's indexes are those of one table, and names of tables may mind case",
     "stores_anything": "only SQLite's columns take values of any type, and text of any bytes",
     "stores_text": "PostgreSQL and MySQL have types of their own for what SQLite keeps as text",
+    "supports_any_id": "Qdrant's ids are UUIDs",
     "supports_autocommit": "about the attribute `autocommit`, which sqlite3 does not always have, and asyncpg never",
     "supports_awaited_pools": "the pool's connections are opened by a call that blocks",
     "supports_blocking_calls": "about calls that block, and the calls of this face are awaited",
-    "supports_conditions": "the user's store takes mappings as filters, and no conditions",
+    "supports_conditions": "the user's store takes mappings as filters, and no conditions; Faiss has no filters",
     "supports_dangling_keys": "PostgreSQL and MySQL enforce foreign keys always",
     "supports_deferred_keys": "MySQL checks foreign keys at once",
     "supports_description": "the user's store does not tell the dimension and metric of a collection",
     "supports_driver_commit": "asyncpg has no call that commits, and psycopg2's ends nothing that it did not begin",
     "supports_early_foreign_keys": "PostgreSQL and MySQL want the table that a foreign key refers to before the key",
     "supports_expression_indexes": "MariaDB has no index on an expression, and none of some rows",
+    "supports_filters": "Faiss has no filters",
     "supports_functions": "SQL functions of the test's own are SQLite's",
     "supports_implicit_begin": "asyncpg is always in autocommit: no transaction begins by itself",
     "supports_isolation_level": "isolation_level, detect_types and check_same_thread are sqlite3's",
     "supports_own_connect": "a connection bound to the loop's thread is opened there, by a function of ours",
     "supports_row_factory": "asyncpg takes the class of its rows when it connects",
     "supports_tasks": "about tasks and their cancellation, and the calls of this face block",
-    "supports_text_conditions": "the user's store takes mappings as filters, and no conditions",
+    "supports_text_conditions": (
+        "the user's store takes mappings as filters, and no conditions; Faiss has no filters; "
+        "Qdrant finds no ends of texts, and Chroma no part of one"
+    ),
+    "supports_text_order": (
+        "the user's store takes mappings as filters, and no conditions; Faiss has no filters; "
+        "Qdrant and Chroma have no order of texts"
+    ),
     "supports_thread_check": "only sqlite3 binds its connections to threads",
     "supports_threads": "the connection is bound to the loop's thread",
     "supports_transactional_ddl": "MySQL commits the transaction before a statement that changes the schema",
@@ -117,6 +126,16 @@ CHOSEN: Mapping[str, str] = {
         "the catalog is one database's, and read by each driver in one way, whatever the face",
     ),
     "PathProperties": "the SQL is the dialect's, and a driver on each face shows that; the property takes its time",
+    **dict.fromkeys(
+        (
+            "PgVectorCancelContract",
+            "PgVectorIndexContract",
+            "PgVectorLargeContract",
+            "PgVectorTableContract",
+            "PgVectorTransactionContract",
+        ),
+        "about tables, transactions and indexes of PostgreSQL, and calls that are cancelled there",
+    ),
     "PostgresUrlContract": "about URLs of PostgreSQL; the backend only says the face",
     "QueryProperties": "the SQL is the dialect's, and one driver of a server shows that; it takes its time",
     "ServerHealthContract": "about a server that goes away; the backend only says the face",

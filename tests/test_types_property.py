@@ -93,14 +93,14 @@ else:
 class ValuesProperty(Mixin):
     """One test for each way to annotate a column."""
 
-    def keeps(self, name: str, max_examples: int = 20) -> None:
+    def keeps(self, name: str, max_examples: int = 12) -> None:
         kind = KINDS[name]
         model = model_of(kind)
         self.run_async(self.create_table(self.db, model))
         repo = self.backend.repository(self.db, model)
         values = kind.values.filter(self.takes)
 
-        @settings(SETTINGS, max_examples=self.backend.amount(max_examples, 5))
+        @settings(SETTINGS, max_examples=self.backend.amount(max_examples, 3))
         @given(values, values, values, st.one_of(st.none(), values))
         def check(first: Any, second: Any, third: Any, maybe: Any) -> None:
             self.run_async(self.round_trip(kind, model, repo, (first, second, third), maybe))
@@ -289,7 +289,7 @@ class KindsHaveTests(unittest.TestCase):
         tested: set[str] = set()
 
         class Recorder(ValuesProperty, PropertyCase):
-            def keeps(self, name: str, max_examples: int = 20) -> None:
+            def keeps(self, name: str, max_examples: int = 12) -> None:
                 tested.add(name)
 
         for name in unittest.TestLoader().getTestCaseNames(Recorder):
@@ -303,7 +303,7 @@ class ModelsProperty(Mixin):
     def test_random_models(self) -> None:
         """M3 M5 M7 M8 M10 M12: a drawn model, whatever its names, types, key and options, keeps its rows."""
 
-        @settings(SETTINGS, max_examples=self.backend.amount(40, 10))
+        @settings(SETTINGS, max_examples=self.backend.amount(30, 5))
         @given(st.data())
         def check(data: st.DataObject) -> None:
             case = data.draw(strategies.models())

@@ -13,77 +13,29 @@ from hypothesis import strategies as st
 
 from mini_orm import C, InMemoryVectorStore, VectorRecord, VectorRepository
 from tests.vector_backends import PythonMemoryStore, score
+from tests.vector_strategies import DIMENSION, METRICS, PLAIN_VECTORS, Call, Calls
 from tests.vector_truth import mapping_matches, truth
 
 STORES = (InMemoryVectorStore, PythonMemoryStore)
-DIMENSION = 3
-#: Few numbers, so that vectors and scores are equal now and then; and some that float32 can hardly multiply.
+#: Any numbers that float32 can multiply well; and some that it hardly can.
 _numbers = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5]) | st.floats(-1e3, 1e3, width=32)
 _extremes = st.sampled_from([1e-30, 1e30, 3e38, -3e38, 1e-38, 1.0])
 _vectors = st.lists(_numbers, min_size=DIMENSION, max_size=DIMENSION).filter(any)
 _extreme_vectors = st.lists(_extremes, min_size=DIMENSION, max_size=DIMENSION)
-_values = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([0.5, 1.0, "a", "b", "ab", "", [1], [True]])
-_payloads = st.none() | st.dictionaries(st.sampled_from("xy"), _values, max_size=2)
-_ids = st.integers(0, 12).map(str)
-
-
-def _records(vectors: Any) -> Any:
-    return st.lists(st.builds(VectorRecord, _ids, vectors, _payloads), max_size=8)
-
-
-_ordered = st.integers(-2, 2) | st.sampled_from([0.5, "a", "ab"])
-_leaves = st.one_of(
-    st.builds(
-        lambda make, key, one: make(key, one),
-        st.sampled_from([C.eq, C.ne, C.same_as, C.distinct_from]),
-        st.sampled_from("xy"),
-        _values,
-    ),
-    st.builds(
-        lambda make, key, one: make(key, one),
-        st.sampled_from([C.lt, C.le, C.gt, C.ge]),
-        st.sampled_from("xy"),
-        _ordered,
-    ),
-    st.builds(
-        lambda make, key, some: make(key, some),
-        st.sampled_from([C.in_, C.not_in]),
-        st.sampled_from("xy"),
-        st.lists(_values, max_size=3),
-    ),
-    st.builds(
-        lambda make, key, text: make(key, text),
-        st.sampled_from([C.contains, C.startswith, C.endswith]),
-        st.sampled_from("xy"),
-        st.sampled_from(["", "a", "b"]),
-    ),
-    st.builds(lambda make, key: make(key), st.sampled_from([C.is_null, C.is_not_null]), st.sampled_from("xy")),
-)
-_conditions = st.recursive(
-    _leaves,
-    lambda inner: (
-        inner.map(C.not_)
-        | st.lists(inner, min_size=1, max_size=3).map(C.and_)
-        | st.lists(inner, min_size=1, max_size=3).map(C.or_)
-    ),
-    max_leaves=6,
-)
-_filters = st.none() | st.dictionaries(st.sampled_from("xy"), _values, max_size=2) | _conditions
-_steps = st.lists(
-    st.tuples(st.just("upsert"), _records(_vectors))
-    | st.tuples(st.just("delete"), st.lists(_ids, max_size=4))
-    | st.tuples(st.just("query"), st.tuples(_vectors, st.integers(1, 15), _filters))
-    | st.tuples(st.just("count"), _filters)
-    | st.tuples(st.just("delete_where"), _conditions),
-    max_size=12,
-)
+_calls = st.one_of([group.calls() for group in Calls.several(str, st.sampled_from(PLAIN_VECTORS) | _vectors)])
+_extreme_records = Calls.several(str, _extreme_vectors)[0].records()
 
 
 def matches(filters: Any, payload: Any) -> bool:
     """Whether a payload matches filters of any form."""
     if filters is None or isinstance(filters, dict):
         return mapping_matches(filters or {}, payload)
-    return truth(filters, payload) is True
+    return all(truth(one, payload) is True for one in (filters if isinstance(filters, list) else [filters]))
+
+
+def as_read(record: VectorRecord) -> VectorRecord:
+    """Return a record as it is read back."""
+    return VectorRecord(record.id, array("f", record.vector).tolist(), record.payload)
 
 
 class MemoryProperties(unittest.TestCase):
@@ -97,52 +49,47 @@ class MemoryProperties(unittest.TestCase):
         # Rounding is in parts of what is added up, which may be far more than what comes out.
         added = [sum(abs(x * y) for x, y in zip(asked, row, strict=True)) for row in rows.values()]
         margin = 1e-12 * max(1.0, *added, *map(abs, scores.values()), 0.0) if metric != "cosine" else 1e-12
-        self.assertEqual(len(results), min(top_k, len(expected)))
+        self.assertEqual(len(results), min(max(top_k, 0), len(expected)))
         self.assertEqual(len({one.id for one in results}), len(results))
         for one in results:
             self.assertTrue(math.isclose(one.score, scores[one.id], rel_tol=1e-12, abs_tol=margin))
             self.assertEqual(one.payload, expected[one.id].payload)
         self.assertEqual(results, sorted(results, key=lambda one: (-one.score, one.id)))
-        if len(results) < len(expected):
+        if results and len(results) < len(expected):
             left = max(value for one, value in scores.items() if one not in {found.id for found in results})
             self.assertGreaterEqual(results[-1].score, left - margin)
 
     @settings(max_examples=70, deadline=None)
-    @given(st.sampled_from(["cosine", "dot", "l2"]), _steps)
-    def test_any_steps(self, metric: str, steps: list[Any]) -> None:
+    @given(METRICS, _calls)
+    def test_any_calls(self, metric: str, calls: list[Call]) -> None:
         """E1 E2 E3 E4: each answer is that of a dictionary."""
         for store in STORES:
             repo = VectorRepository(store(), "c", dimension=DIMENSION, metric=metric)
             known: dict[str, VectorRecord] = {}
-            for step, argument in steps:
-                if step == "upsert":
-                    repo.upsert(argument)
-                    known.update((one.id, one) for one in argument)
-                elif step == "delete":
-                    self.assertEqual(repo.delete(argument), sum(known.pop(one, None) is not None for one in argument))
-                elif step == "query":
-                    vector, top_k, filters = argument
-                    wanted = {one: record for one, record in known.items() if matches(filters, record.payload)}
-                    results = repo.query(vector, top_k=top_k, filters=filters)
-                    self.agree(metric, vector, results, wanted, top_k)
-                    [same] = repo.query_many([vector], top_k=top_k, filters=filters)
-                    self.assertEqual(same, results)
-                elif step == "count":
-                    self.assertEqual(
-                        repo.count(argument), sum(matches(argument, one.payload) for one in known.values())
-                    )
+            for method, arguments in [*calls, Call("fetch", {"ids": None})]:
+                answer = getattr(repo, method)(**arguments)
+                filters = arguments.get("filters")
+                found = {one: record for one, record in known.items() if matches(filters, record.payload)}
+                if method == "upsert":
+                    known.update((one.id, one) for one in arguments["records"])
+                elif method == "query":
+                    self.agree(metric, arguments["vector"], answer, found, arguments["top_k"])
+                elif method == "query_many":
+                    self.assertEqual(len(answer), len(arguments["vectors"]))
+                    for vector, results in zip(arguments["vectors"], answer, strict=True):
+                        self.agree(metric, vector, results, found, arguments["top_k"])
+                elif method == "fetch":
+                    wanted = sorted(known) if arguments["ids"] is None else filter(known.get, arguments["ids"])
+                    self.assertEqual(answer, [as_read(known[one]) for one in wanted])
+                elif method == "count":
+                    self.assertEqual(answer, len(found))
                 else:
-                    gone = [one for one, record in known.items() if matches(argument, record.payload)]
-                    self.assertEqual(repo.delete_where(argument), len(gone))
-                    for one in gone:
-                        del known[one]
-            self.assertEqual(
-                [(one.id, one.vector, one.payload) for one in repo.fetch()],
-                [(one.id, array("f", one.vector).tolist(), one.payload) for _, one in sorted(known.items())],
-            )
+                    gone = known.keys() & (arguments["ids"] if method == "delete" else found)
+                    self.assertEqual(answer, len(gone))
+                    known = {one: record for one, record in known.items() if one not in gone}
 
     @settings(max_examples=50, deadline=None)
-    @given(st.sampled_from(["cosine", "dot", "l2"]), _records(_extreme_vectors), _extreme_vectors, st.integers(1, 5))
+    @given(METRICS, _extreme_records, _extreme_vectors, st.integers(1, 5))
     def test_extremes(self, metric: str, records: list[VectorRecord], vector: list[float], top_k: int) -> None:
         """E2: numbers so large and small that their products are beyond float32."""
         for store in STORES:

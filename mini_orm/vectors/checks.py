@@ -6,6 +6,7 @@ import operator
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from math import isfinite
 from typing import Any
 from uuid import UUID
@@ -57,10 +58,12 @@ def float32(vector: Any, dimension: int, metric: VectorMetric, subject: str = "t
         raise VectorValueError(f"{subject} is not a sequence of numbers, but {type(vector).__name__}")
     if getattr(vector, "ndim", 1) != 1:
         raise DimensionError(f"{subject} is not one row of {dimension} numbers, but an array of another shape")
-    if getattr(getattr(vector, "dtype", None), "kind", "f") not in _REAL:
+    dtype = getattr(vector, "dtype", None)
+    if getattr(dtype, "kind", "f") not in _REAL:
         raise VectorValueError(f"{subject} is an array of another kind than real numbers")
+    is_float32 = dtype is not None and dtype.char == "f" and dtype.isnative  # then its bytes are taken as they are
     try:
-        values = array("f", vector)
+        values = array("f", vector.tobytes() if is_float32 else vector)
     except (TypeError, ValueError, OverflowError):
         raise VectorValueError(f"{subject} has something in it that is no number of float32") from None
     if len(values) != dimension:
@@ -121,10 +124,26 @@ def checked_records(records: Iterable[Any]) -> list[VectorRecord]:
     return found
 
 
-def latest(ids: Sequence[str]) -> list[int]:
+def latest(ids: Sequence[str]) -> Sequence[int]:
     """Return where each id stands, for the last time if it is repeated."""
     places = dict(zip(ids, range(len(ids)), strict=True))
-    return list(places.values())
+    return range(len(ids)) if len(places) == len(ids) else list(places.values())
+
+
+def json_payloads(payloads: Sequence[Any], store: str) -> Sequence[dict[str, Any] | None]:
+    """Copy payloads, as `json_payload` does each.
+
+    Raises:
+        TypeError: as for `json_payload`.
+    """
+    if set(map(type, payloads)) == {dict}:  # most are plain, and one by one they take several times as long
+        copied = list(map(dict.copy, payloads))
+        kinds = set(map(type, chain.from_iterable(map(dict.values, copied))))
+        numbers = (value for payload in copied for value in payload.values() if type(value) is float)
+        is_finite = float not in kinds or all(map(isfinite, numbers))
+        if is_finite and kinds <= _NUMBERS_TOO and set(map(type, chain.from_iterable(copied))) <= {str}:
+            return copied
+    return [json_payload(payload, store) for payload in payloads]
 
 
 def json_payload(payload: Any, store: str) -> dict[str, Any] | None:

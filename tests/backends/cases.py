@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
+import gc
 import importlib.util
 import tempfile
 import threading
@@ -37,12 +39,24 @@ class Handle:
         return await self._join()
 
 
+@functools.cache
+def spare_collections() -> None:
+    """Leave what discovery has loaded, thousands of classes, to the end: each collection would look at all of it."""
+    gc.collect()
+    gc.freeze()
+
+
 class ContractCase(unittest.IsolatedAsyncioTestCase):
     """The base that a contract mixin is bound to: `self.backend`, `self.db` and the helpers below."""
 
     backend_class: type[Backend] = SyncSqlite3
     backend: Backend
     db: Any
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        spare_collections()
 
     async def asyncSetUp(self) -> None:
         # unittest's loop is in debug mode, which reports every step of 0.1 s and takes three times as long.

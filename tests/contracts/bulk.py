@@ -81,7 +81,7 @@ class InsertManyContract(Outside):
     @property
     def many(self) -> int:
         """How many rows are many: more than one statement takes, of small rows."""
-        return self.amount(100_000, 40_000)
+        return self.amount(100_000, 12_000)
 
     async def test_nothing_is_no_sql(self) -> None:
         """B1: an empty list, tuple or iterator gives `[]` and sends nothing."""

@@ -79,7 +79,7 @@ class LongListContract(QueryHelpers):
 
     async def test_long_lists_of_every_kind(self) -> None:
         """Q6: a long list of any kind finds exactly the values that a short one finds."""
-        size, rng = self.amount(35_000, 4_000), random.Random(6)
+        size, rng = self.amount(35_000, 2_000), random.Random(6)
         start, zone = dt.datetime(2000, 1, 1, microsecond=1), dt.timezone(dt.timedelta(hours=5))
         lists: dict[str, list[Any]] = {
             "number": [-(2**63), 2**63 - 1, 2**53 + 1, *range(size)],
@@ -188,7 +188,7 @@ class GroupContract(QueryHelpers):
         """Q9: 5,000 conditions work in one group, in a list, and chained with & and | from either side."""
         repo = await self.table(Thing, things(n=[1, 4_999, 5_001, None]))
         # The database's planner takes time with the square of the width: the full width once for each way of writing.
-        width = self.amount(5_000, 2_000)
+        width = self.amount(5_000, 500)
         none_of: list[Any] = [C.ne("n", i) for i in range(5_001, 5_001 - width, -1)]
         any_of: list[Any] = [C.eq("n", i) for i in range(5_001, 5_001 - width, -1)]
         few, other = none_of[:1_000], any_of[:1_000]
@@ -254,7 +254,7 @@ class GroupContract(QueryHelpers):
                     await maybe_await(call())
         self.assertEqual(await self.ids(repo, C.is_null("m")), [1])
         where = C.eq("n", 1)
-        for _ in range(self.amount(20_000, 3_000)):
+        for _ in range(self.amount(20_000, 600)):
             where = ~where
         with contextlib.suppress(QueryError):  # twice NOT may be dropped, or be too deep
             self.assertEqual(await self.ids(repo, where), [1])
@@ -262,7 +262,7 @@ class GroupContract(QueryHelpers):
     async def test_deep_expressions(self) -> None:
         """Q9 Q16: a long expression of F works or is a QueryError, never a RecursionError."""
         repo = await self.table(Thing, things(n=[1]))
-        for length in (20, 60, 95, 100, 1_000, 30_000):
+        for length in (20, 60, 95, 100, 1_000, 30_000)[: self.amount(6, 5)]:
             expression: Any = F("n")
             for _ in range(length):
                 expression = expression + 1

@@ -12,6 +12,7 @@ from tests.contracts.vectors import (
     VectorWriteContract,
 )
 from tests.contracts.vectors_codecs import VectorCodecContract
+from tests.contracts.vectors_congruence import VectorCongruenceContract
 from tests.contracts.vectors_filters import (
     VectorConditionContract,
     VectorMappingContract,
@@ -32,6 +33,7 @@ def bind_vector_contracts(namespace: dict[str, Any], backends: Iterable[type[Vec
         VectorCodecContract,
         VectorMappingContract,
         VectorConditionContract,
+        VectorCongruenceContract,
         backends=stores,
     )
     bind_vectors(namespace, VectorNoConditionContract, backends=[one for one in stores if not one.supports_conditions])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mini_orm import (
@@ -28,6 +29,11 @@ else:
 
 METRICS = ("cosine", "dot", "l2")
 NAN, INF = float("nan"), float("inf")
+
+
+def rounded(vector: Sequence[float]) -> list[float]:
+    """Leave out the last digits of float32, which a store that keeps unit vectors may get wrong."""
+    return [round(number, 5) for number in vector]
 
 
 class VectorCollectionContract(Case):
@@ -154,7 +160,7 @@ class VectorWriteContract(Case):
         repo = await self.repo()
         await maybe_await(repo.upsert([self.record(place, form) for place, form in enumerate(forms)]))
         for found in await maybe_await(repo.fetch()):
-            self.assertEqual(list(found.vector), [1.0, 2.0])
+            self.assertEqual(rounded(found.vector), [1.0, 2.0])
         for form in forms:
             self.assertEqual(len(await maybe_await(repo.query(form))), len(forms))
 
@@ -182,7 +188,7 @@ class VectorWriteContract(Case):
         )
         found = await maybe_await(repo.fetch())
         self.assertEqual(self.numbers(found), [1, 2, 3])
-        self.assertEqual([list(one.vector) for one in found], [[0, 1], [1, 1], [1, 2]])
+        self.assertEqual([rounded(one.vector) for one in found], [[0, 1], [1, 1], [1, 2]])
         self.assertEqual([one.payload for one in found], [{"c": 3}, {"a": 1}, None])
         self.assertEqual(self.numbers(await maybe_await(repo.query([0, 1], top_k=1))), [1])
 
@@ -290,7 +296,7 @@ class VectorWriteContract(Case):
             [found] = await maybe_await(repo.query([1, 2]))
             found.payload["a"] = 9
         [found] = await maybe_await(repo.fetch())
-        self.assertEqual((list(found.vector), found.payload), ([1.0, 2.0], {"a": 1}))
+        self.assertEqual((rounded(found.vector), found.payload), ([1.0, 2.0], {"a": 1}))
 
     @needs("checks_payloads", "keeps_nested_payload")
     async def test_nested_payloads_are_copied(self) -> None:

@@ -2,9 +2,9 @@
 
     python -m tests.servers -- COMMAND…
 
-runs a command with all of them, as ./scripts/test.sh does (see `provide`). A test asks for `postgres()` or `mysql()`,
-and skips with `reason("postgres")` where there is none. A test that kills its server has one of its own, from
-`own_postgres()` or `own_mysql()`.
+runs a command with all of them, as ./scripts/test.sh does (see `provide`). A test asks for `postgres()`, `mysql()` or
+`chroma()`, and skips with `reason("postgres")` where there is none. A test that kills its server has one of its own,
+from `own_postgres()` or `own_mysql()`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import unittest
 from collections.abc import Iterator
 from typing import Any
 
+from tests.servers.chroma_server import Chroma
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import Postgres
 from tests.servers.provide import REQUIRE, SERVERS, AnyServer, private, provide, required
@@ -22,10 +23,12 @@ from tests.servers.server import Server, Unavailable
 __all__ = [
     "REQUIRE",
     "SERVERS",
+    "Chroma",
     "MariaDB",
     "Postgres",
     "Server",
     "Unavailable",
+    "chroma",
     "mysql",
     "own_mysql",
     "own_postgres",
@@ -44,6 +47,11 @@ def postgres() -> dict[str, Any] | None:
 def mysql() -> dict[str, Any] | None:
     """Return host, port, user, password and database of this run's MariaDB or MySQL, `None` if there is none."""
     return MariaDB.from_environment()
+
+
+def chroma() -> dict[str, Any] | None:
+    """Return host and port of this run's Chroma, `None` if there is none."""
+    return Chroma.from_environment()
 
 
 def own_postgres() -> contextlib.AbstractContextManager[Postgres]:

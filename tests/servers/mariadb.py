@@ -27,6 +27,7 @@ SETTINGS = (
     "--innodb-flush-method=nosync",
     "--skip-sync-frm",
     LOG_FILE_SIZE,
+    "--innodb-file-per-table=0",  # tables come and go with each test
     "--skip-log-bin",
     "--skip-name-resolve",
     "--bind-address=127.0.0.1",

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from tests.servers import compose
+from tests.servers.chroma_server import Chroma
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import Postgres
 from tests.servers.server import Server, Unavailable
@@ -18,7 +19,7 @@ from tests.servers.server import Server, Unavailable
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 #: Every server that the tests know.
-SERVERS: dict[str, type[Server]] = {server.name: server for server in (Postgres, MariaDB)}
+SERVERS: dict[str, type[Server]] = {server.name: server for server in (Postgres, MariaDB, Chroma)}
 #: Names the servers, with commas between, without which a run of the tests fails.
 REQUIRE = "MINI_ORM_TEST_REQUIRE"
 #: Names the servers that a run has, in the same way; all of them where it is not set, and "none".

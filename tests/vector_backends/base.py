@@ -31,6 +31,10 @@ class VectorBackend:
     supports_conditions = True
     #: Conditions may look into texts: contains, startswith, endswith.
     supports_text_conditions = True
+    #: Conditions may ask for an order among texts: lt, le, gt, ge, between.
+    supports_text_order = True
+    #: Conditions may ask for an order of numbers that double precision can't tell apart.
+    supports_large_number_order = True
     #: Ids may be any text.
     supports_any_id = True
     #: A collection tells its dimension and metric.
@@ -43,9 +47,11 @@ class VectorBackend:
     checks_payloads = True
     #: It lives in this process, and can be looked into without waiting.
     is_in_memory = True
+    #: How many random examples the congruence test tries; a slow store takes fewer.
+    congruence_examples = 25
 
     def store(self) -> Any:
-        """Make an empty store."""
+        """Make an empty store, or a coroutine that does."""
         raise NotImplementedError
 
     def repository(self, store: Any, collection: str, **options: Any) -> Any:
@@ -57,8 +63,8 @@ class VectorBackend:
         """Return an id that the store takes; a higher number sorts later."""
         return f"id-{number:06}"
 
-    def close(self) -> None:
-        """Drop what the test stored."""
+    def close(self) -> Any:
+        """Drop what the test stored, or return a coroutine that does."""
 
 
 class VectorCase(unittest.IsolatedAsyncioTestCase):
@@ -71,8 +77,12 @@ class VectorCase(unittest.IsolatedAsyncioTestCase):
         asyncio.get_running_loop().set_debug(False)
         await asyncio.sleep(0)  # it takes effect at the next step
         self.backend = self.backend_class()
-        self.addCleanup(self.backend.close)
-        self.store = self.backend.store()
+        self.addAsyncCleanup(self.close)
+        self.store = await maybe_await(self.backend.store())
+
+    async def close(self) -> None:
+        """Drop what the test stored, in the event loop of the test."""
+        await maybe_await(self.backend.close())
 
     async def repo(self, collection: str = "things", *, dimension: int = 2, **options: Any) -> Any:
         """Open a repository on the test's store."""

@@ -91,6 +91,7 @@ class Own(VectorBackend):
     name, face = "a user's own", "sync"
     supports_conditions = False
     supports_text_conditions = False
+    supports_text_order = False
     supports_description = False
     checks_payloads = False
 

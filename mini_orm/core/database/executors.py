@@ -409,15 +409,13 @@ class Executor:
         if writes:
             self.refuse_read_only()
         cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
-        affected: int = cursor.rowcount
-        return max(affected, 0)
+        return max(int(cursor.rowcount), 0)
 
     async def execute_many(self, sql: str, rows: Sequence[Params]) -> int:
         """Run a statement that writes for each of `rows`; return the rows affected."""
         self.refuse_read_only()
         cursor = await self._send(sql, rows, many=True)
-        affected: int = cursor.rowcount
-        return max(affected, 0)
+        return max(int(cursor.rowcount), 0)
 
     async def execute_returning(self, sql: str, params: Params = ()) -> Row:
         """Run a statement that writes one row and returns it."""

@@ -1,4 +1,4 @@
-"""Many rows at once, in the database's own form of text (`Dialect.load_text`)."""
+"""Many rows at once, in a form of the database's own, such as `Dialect.load_text`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .executors import Executor
 
 
 async def load(executor: Executor, sql: str, parts: Iterable[bytes]) -> int:
-    """Run a statement that takes rows as text; return how many it stored.
+    """Run a statement that takes rows in the database's own form; return how many it stored.
 
     Raises:
         TransactionError: the transaction is read-only.

@@ -92,6 +92,8 @@ class Dialect:
     #: Hands out the next keys of a table from its sequence; takes its name, the key's, its name again, the number of
     #: keys, and the key's name again. No rows: there is no sequence, or none that may be used.
     sequence_keys_sql: ClassVar[str] = ""
+    #: There is an extension for vectors (see vectors/stores/pgvector.py).
+    supports_vectors: ClassVar[bool] = False
     #: Rows can be inserted from one array for each column (see `array_rows`).
     supports_array_rows: ClassVar[bool] = False
     #: Asks for a row if a table takes rows as text (see `load_sql`); takes its name. Empty: none does.

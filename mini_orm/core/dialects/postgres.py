@@ -71,6 +71,7 @@ class PostgresDialect(Dialect):
         "AND NOT relhasrules"
     )
     supports_array_rows = True
+    supports_vectors = True
     # With a bound LIMIT there is no plan that fits all, and the query would be planned again each time.
     binds_limit = False
     supports_reserved_keys = True

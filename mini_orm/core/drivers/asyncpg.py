@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+from array import array
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -102,6 +103,9 @@ class AsyncpgDriver(AwaitedDriver):
     async def load(self, conn: Any, sql: str, parts: Iterable[bytes]) -> int:
         # What asyncpg's own words for it send, which spell the statement themselves.
         return _affected(await conn._copy_in(sql, _stream(parts), None))
+
+    def real_array(self, values: array[float]) -> array[float]:
+        return values
 
     async def fetch_one(self, conn: Any, sql: str, params: Params) -> Row | None:
         row: Row | None = await conn.fetchrow(numbered(sql, params), *params, record_class=asyncpg.Record)

@@ -66,8 +66,8 @@ class AwaitedDriver(Driver):
         """Run a query; return all rows."""
 
     async def load(self, conn: Any, sql: str, parts: Iterable[bytes]) -> int:
-        """Run a statement that takes rows as text; return how many it stored."""
-        raise NotImplementedError("this database takes no rows as text")
+        """Run a statement that takes rows in the database's own form; return how many it stored."""
+        raise NotImplementedError("this database takes no rows in a form of its own")
 
     async def begin_reading(self, conn: Any, sql: str, params: Params) -> Any:
         """Run a query whose rows are read in parts, and by `read_part`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -137,8 +138,8 @@ class Driver(ABC):
         return self.own_cursor(conn)
 
     def loader(self, conn: Any) -> Any:
-        """Make what has `execute(sql, parts)`, for a statement that takes rows as text, and a `rowcount` then."""
-        raise NotImplementedError("this database takes no rows as text")
+        """Make what has `execute(sql, parts)`, for rows in the database's own form, and a `rowcount` afterwards."""
+        raise NotImplementedError("this database takes no rows in a form of its own")
 
     def check_reading(self, conn: Any) -> None:
         """Refuse to send anything while rows are read in parts, where the database takes nothing then.
@@ -147,6 +148,10 @@ class Driver(ABC):
             TransactionError: an iteration reads on the connection.
         """
         return
+
+    def real_array(self, values: array[float]) -> Any:
+        """Return what a mark `%s::real[]` takes for numbers of float32, in the quickest form that there is."""
+        raise NotImplementedError("this database has no arrays")
 
     @abstractmethod
     def in_transaction(self, conn: Any) -> bool:

@@ -9,12 +9,16 @@ Rules of this file:
 
 from __future__ import annotations
 
+import struct
+import sys
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import psycopg
+from psycopg import postgres
 from psycopg.adapt import Dumper
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Format, TransactionStatus
 from psycopg.rows import tuple_row
 
 from ...errors import DatabaseError
@@ -35,6 +39,30 @@ class ArrayDumper(Dumper):
 
     def dump(self, obj: Sequence[Any]) -> bytes:
         return array_text(obj).encode()
+
+
+class RealArray:
+    """Numbers of float32 that travel as a real[]."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: array[float]) -> None:
+        self.values = values
+
+
+class RealArrayDumper(Dumper):
+    """Writes a real[] in binary: a head, then each number behind its length. Source: postgres, array_recv."""
+
+    format = Format.BINARY
+    oid = postgres.types["float4"].array_oid
+
+    def dump(self, obj: RealArray) -> bytes:
+        size = len(obj.values)
+        words = array("i", [4]) * (2 * size)
+        words[1::2] = array("i", obj.values.tobytes())
+        if sys.byteorder == "little":
+            words.byteswap()
+        return struct.pack("!iiIii", 1, 0, postgres.types["float4"].oid, size, 1) + words.tobytes()
 
 
 class Loader:
@@ -101,10 +129,14 @@ class PsycopgDriver(Driver):
     def own_cursor(self, conn: Any) -> Any:
         cursor = self.cursor(conn)
         cursor.adapters.register_dumper(list, ArrayDumper)
+        cursor.adapters.register_dumper(RealArray, RealArrayDumper)
         return cursor
 
     def loader(self, conn: Any) -> Loader:
         return Loader(self.cursor(conn))
+
+    def real_array(self, values: array[float]) -> RealArray:
+        return RealArray(values)
 
     def in_transaction(self, conn: Any) -> bool:
         status = conn.pgconn.transaction_status

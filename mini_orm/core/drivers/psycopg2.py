@@ -15,6 +15,7 @@ import datetime as dt
 import functools
 import operator
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -78,6 +79,9 @@ class Psycopg2Driver(Driver):
 
     def loader(self, conn: Any) -> Loader:
         return Loader(self.cursor(conn))
+
+    def real_array(self, values: array[float]) -> list[float]:
+        return values.tolist()
 
     def in_transaction(self, conn: Any) -> bool:
         status = conn.get_transaction_status()

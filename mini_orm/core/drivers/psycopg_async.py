@@ -17,7 +17,7 @@ from ..._typing import Params, RawParams, Row
 from .awaited import AwaitedDriver
 from .base import Result
 from .postgres import PREPARED, RESET, deallocated
-from .psycopg import _PLAIN_SETTINGS, _SETTINGS, PsycopgDriver
+from .psycopg import _PLAIN_SETTINGS, _SETTINGS, PsycopgDriver, RealArray, RealArrayDumper
 
 
 class AsyncPsycopgDriver(AwaitedDriver, PsycopgDriver):
@@ -31,7 +31,7 @@ class AsyncPsycopgDriver(AwaitedDriver, PsycopgDriver):
     # --- statements ---
 
     async def execute(self, conn: Any, sql: str, params: Params) -> int:
-        cursor = await _cursor(conn).execute(sql, params)
+        cursor = await _cursor(conn, params).execute(sql, params)
         return max(cursor.rowcount, 0)
 
     async def execute_many(self, conn: Any, sql: str, rows: Sequence[Params]) -> int:
@@ -47,11 +47,11 @@ class AsyncPsycopgDriver(AwaitedDriver, PsycopgDriver):
             return max(cursor.rowcount, 0)
 
     async def fetch_one(self, conn: Any, sql: str, params: Params) -> Row | None:
-        cursor = await _cursor(conn).execute(sql, params)
+        cursor = await _cursor(conn, params).execute(sql, params)
         return await cursor.fetchone()
 
     async def fetch_all(self, conn: Any, sql: str, params: Params) -> list[Row]:
-        cursor = await _cursor(conn).execute(sql, params)
+        cursor = await _cursor(conn, params).execute(sql, params)
         return await cursor.fetchall()
 
     async def query(self, conn: Any, sql: str, params: RawParams) -> Result:
@@ -94,5 +94,8 @@ class AsyncPsycopgDriver(AwaitedDriver, PsycopgDriver):
         await conn.close()
 
 
-def _cursor(conn: Any) -> psycopg.AsyncCursor[Row]:
-    return psycopg.AsyncCursor(conn, row_factory=tuple_row)
+def _cursor(conn: Any, params: Params = ()) -> psycopg.AsyncCursor[Row]:
+    cursor = psycopg.AsyncCursor(conn, row_factory=tuple_row)
+    if RealArray in map(type, params):  # else it need not be told of them, which takes its time
+        cursor.adapters.register_dumper(RealArray, RealArrayDumper)
+    return cursor

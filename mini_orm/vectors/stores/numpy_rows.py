@@ -10,7 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -75,6 +75,8 @@ class NumpyMasks:
 class NumpyRows:
     """Rows of float32 that are scanned as a matrix."""
 
+    #: The columns, by the names of their attributes.
+    _COLUMNS: tuple[str, ...] = ("_matrix", "_squares", "_norms")
     #: As in `PythonRows`.
     costs = {"query": 0.5, "upsert": 60.0, "fetch": 25.0}  # noqa: RUF012  a constant
 
@@ -93,7 +95,7 @@ class NumpyRows:
 
     def pack(self, vectors: Sequence[Any], subject: str) -> Packed:
         """As `PythonRows.pack`."""
-        if vectors and all(type(one) is np.ndarray and one.dtype.kind in "fiu" for one in vectors):
+        if set(map(type, vectors)) == {np.ndarray}:
             packed = self._stacked(vectors)
             if packed is not None:
                 return packed
@@ -107,6 +109,8 @@ class NumpyRows:
     def _stacked(self, vectors: Sequence[Array]) -> Packed | None:
         """Return arrays as one matrix; `None` if there is something wrong with one."""
         if {one.shape for one in vectors} != {(self._dimension,)}:
+            return None
+        if any(kind.kind not in "fiu" for kind in {one.dtype for one in vectors}):
             return None
         with np.errstate(over="ignore", invalid="ignore"):
             matrix = np.array(vectors, np.float32)
@@ -134,7 +138,8 @@ class NumpyRows:
     def remove(self, position: int) -> None:
         """As `PythonRows.remove`."""
         self._count = last = self._count - 1
-        for column in (self._matrix, self._squares, self._norms):
+        for name in self._COLUMNS:
+            column = getattr(self, name)
             column[position] = column[last]
 
     def vectors(self, positions: Sequence[int]) -> list[list[float]]:
@@ -152,24 +157,41 @@ class NumpyRows:
 
     def _search(self, packed: Packed, top_k: int, positions: Array | None) -> list[Scored]:
         is_gathered = positions is not None and len(positions) <= _GATHERED * self._count
-        matrix = self._matrix.take(positions, axis=0) if is_gathered else self._matrix[: self._count]
         chosen = slice(self._count) if positions is None else positions
         norms, squares = self._norms[chosen], self._squares[chosen]
-        step = max(1, _SCORES // len(matrix))
         found = []
+        for query, square, product in self._multiplied(packed, positions if is_gathered else None):
+            if positions is not None and not is_gathered:
+                product = product[positions]
+            near = self._near(square, product, norms, squares, top_k)
+            found.append(self._scored(query, square, near if positions is None else positions[near]))
+        return found
+
+    def _multiplied(self, packed: Packed, positions: Array | None) -> Iterator[tuple[Array, Any, Array]]:
+        """Yield each query, its square, and its products with the rows at `positions`, or with all."""
+        if positions is not None and len(packed.rows) == 1:
+            yield packed.rows[0], packed.squares[0], self._gathered(positions, packed.rows[0])
+            return
+        matrix = self._matrix[: self._count] if positions is None else self._matrix.take(positions, axis=0)
+        step = max(1, _SCORES // len(matrix))
         for start in range(0, len(packed.rows), step):
             part = Packed(packed.rows[start : start + step], packed.squares[start : start + step])
-            for query, square, product in zip(*part, _products(matrix, part.rows), strict=True):
-                if positions is not None and not is_gathered:
-                    product = product[positions]
-                near = self._near(square, product, norms, squares, top_k)
-                found.append(self._scored(query, square, near if positions is None else positions[near]))
-        return found
+            yield from zip(*part, _products(matrix, part.rows), strict=True)
+
+    def _gathered(self, positions: Array, query: Array) -> Array:
+        """Multiply a query with some rows; few at a time, so that they are still in the cache when they are used."""
+        product = np.empty(len(positions), np.float32)
+        step = max(1, _CHUNK // self._dimension)
+        with np.errstate(all="ignore"):  # as in _products
+            for start in range(0, len(positions), step):
+                rows = self._matrix.take(positions[start : start + step], axis=0)
+                np.matmul(rows, query, out=product[start : start + step])
+        return product
 
     def _near(self, square: Any, product: Array, norms: Array, squares: Array, top_k: int) -> Array:
         """Return where those of the products stand whose rows can be among the best."""
         length = np.sqrt(square)
-        if not self._is_moderate or not _is_moderate(length):
+        if not self._is_moderate or not is_moderate(length):
             return np.arange(len(product))
         margin = self._margin * float(length)
         if self._metric is VectorMetric.COSINE:
@@ -205,13 +227,8 @@ class NumpyRows:
         return list(zip(positions.tolist(), scores.tolist(), strict=True))
 
     def _reserve(self, count: int) -> None:
-        for name in ("_matrix", "_squares", "_norms"):
-            column = getattr(self, name)
-            if count > len(column):
-                room = max(count, len(column) + len(column) // 2)
-                grown = np.empty((room, *column.shape[1:]), column.dtype)
-                grown[: self._count] = column[: self._count]
-                setattr(self, name, grown)
+        for name in self._COLUMNS:
+            setattr(self, name, grown(getattr(self, name), self._count, count))
 
     def _put(self, where: Any, packed: Packed) -> None:
         norms = np.sqrt(packed.squares)
@@ -220,10 +237,20 @@ class NumpyRows:
         self._squares[where] = packed.squares
         with np.errstate(over="ignore"):  # it is not moderate then, and nobody asks for it
             self._norms[where] = norms
-        self._is_moderate = self._is_moderate and _is_moderate(norms)
+        self._is_moderate = self._is_moderate and is_moderate(norms)
 
 
-def _is_moderate(norms: Array) -> bool:
+def grown(column: Array, used: int, count: int) -> Array:
+    """Return a column with room for `count` entries, of which `used` are kept."""
+    if count <= len(column):
+        return column
+    larger = np.empty((max(count, len(column) + len(column) // 2), *column.shape[1:]), column.dtype)
+    larger[:used] = column[:used]
+    return larger
+
+
+def is_moderate(norms: Array) -> bool:
+    """Whether products of float32 of vectors with these norms neither overflow nor vanish."""
     return bool((((norms >= _SMALLEST) & (norms <= _LARGEST)) | (norms == 0)).all())
 
 
