@@ -54,6 +54,7 @@ RULES: dict[str, str] = {
     "Q15": "count and exists ignore order",
     "Q16": "F expressions in updates and comparisons, in one statement",
     "Q17": "raw SQL in the driver's style; results are read already, rows are mappings",
+    "Q18": "iterate gives what list does, in parts, so that no more than these are in memory",
     # Results
     "R1": "insert returns the object with its key and server defaults",
     "R2": "get of a missing key, or of None, is None",
@@ -64,6 +65,7 @@ RULES: dict[str, str] = {
     "B1": "insert_many of nothing is no SQL; any iterable goes in chunks",
     "B2": "the objects come back in input order, each with its own row's key",
     "B3": "insert_many is all or nothing",
+    "B4": "insert_many without keys stores the same rows, changes no object, and counts them",
     "G1": "get_or_create needs a unique lookup; many callers at once make one row",
     # Relations
     "L1": "relations are inferred from foreign keys on both sides, or declared, across modules; clashes are refused",
@@ -85,6 +87,7 @@ RULES: dict[str, str] = {
     "X8": "a session's transaction belongs to what is done through it, anywhere; it works before and after",
     "X9": "run_in_transaction tries again after a conflict, with a pause, and not otherwise",
     "X10": "connect(url): the best installed package, a pool of its own, a connection at once, no password shown",
+    "X11": "an iteration joins a transaction, or has a connection to itself, which every way to end it gives back",
     # Pool
     "P1": "a pool that can't work is a ValueError when it is made",
     "P2": "connections open when needed, first come first served; timeouts and closing tell what they must",

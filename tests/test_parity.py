@@ -25,6 +25,8 @@ FUNCTIONS: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = (
 PLAIN = {"close", "repo", "is_registered"}
 #: A context manager on both faces: called plainly, entered with `async with` on the async one.
 CONTEXTS = {"begin", "transaction"}
+#: A generator on both faces: called plainly, read with `async for` on the async one.
+GENERATORS = {"iterate"}
 #: Names that the async face has in addition.
 EXTRA = {"aclose"}
 #: Where the async twin takes a coroutine function, so that its annotations say something else.
@@ -117,7 +119,7 @@ class Parity(unittest.TestCase):
         for sync, twin, name, ours, theirs in self.each():
             if isinstance(ours, property) or not callable(function_of(ours)):
                 continue
-            plain = name in PLAIN | CONTEXTS
+            plain = name in PLAIN | CONTEXTS | GENERATORS
             with self.subTest(name=f"{twin.__name__}.{name}"):
                 self.assertFalse(inspect.iscoroutinefunction(function_of(ours)), sync.__name__)
                 self.assertEqual(inspect.iscoroutinefunction(function_of(theirs)), not plain)

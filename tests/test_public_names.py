@@ -156,9 +156,10 @@ class Signatures(unittest.TestCase):
         """Names: constructor and verbs of `Repository`."""
         expected = {
             "insert": "(obj)",
-            "insert_many": "(objects)",
+            "insert_many": "(objects, *, returning=True)",
             "get": "(pk)",
             "list": "(where=None, order_by=None, limit=None, offset=None)",
+            "iterate": "(where=None, order_by=None, batch_size=1000)",
             "update": "(obj)",
             "delete": "(obj)",
             "count": "(where=None)",
@@ -185,6 +186,7 @@ class Signatures(unittest.TestCase):
         expected = {
             "get": "(model, pk)",
             "list": "(model, where=None, order_by=None, limit=None, offset=None)",
+            "iterate": "(model, where=None, order_by=None, batch_size=1000)",
             "count": "(model, where=None)",
             "exists": "(model, where=None)",
             "update_where": "(model, values, *, where=None, allow_all=False)",
@@ -197,7 +199,7 @@ class Signatures(unittest.TestCase):
             "is_registered": "(model)",
             "repo": "(model)",
             "insert": "(model=…, obj=…)",
-            "insert_many": "(model=…, objects=…)",
+            "insert_many": "(model=…, objects=…, *, returning=True)",
             "create": "(model=…, obj=…, *, relations=None)",
             "update": "(model=…, obj=…)",
             "delete": "(model=…, obj=…)",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from typing import Any, assert_type
 
@@ -73,6 +74,8 @@ def repository(db: Database) -> None:
     assert_type(users.insert(User("Ann")), User)
     assert_type(users.insert_many([User("Ann")]), list[User])
     assert_type(users.insert_many(User(str(n)) for n in range(3)), list[User])
+    assert_type(users.insert_many([User("Ann")], returning=False), int)
+    assert_type(users.insert_many([User("Ann")], returning=bool(db)), list[User] | int)
     assert_type(users.get(1), User | None)
     assert_type(users.list(), list[User])
     assert_type(users.list(C.eq("name", "Ann"), "-age", 10, 20), list[User])
@@ -89,6 +92,10 @@ def repository(db: Database) -> None:
     assert_type(created, bool)
     for each in users.list():
         assert_type(each.name, str)
+    for one in users.iterate(C.eq("name", "Ann"), "-age", 100):
+        assert_type(one, User)
+    with closing(users.iterate()) as iteration:
+        assert_type(next(iteration), User)
 
 
 def repository_mistakes(db: Database, adb: AsyncDatabase) -> None:
@@ -96,10 +103,13 @@ def repository_mistakes(db: Database, adb: AsyncDatabase) -> None:
     users = Repository(db, User)
     users.insert(Other(1))  # type: ignore[arg-type]
     users.insert_many([Other(1)])  # type: ignore[list-item]
+    users.insert_many([User("Ann")], False)  # type: ignore[call-overload]
     users.update("Ann")  # type: ignore[arg-type]
     print(users.get(1).name)  # type: ignore[union-attr]
     users.list(limit="3")  # type: ignore[arg-type]
     users.list(where="age > 3")  # type: ignore[arg-type]
+    users.iterate(batch_size="3")  # type: ignore[arg-type]
+    users.iterate(limit=3)  # type: ignore[call-arg]
     users.update_where({"age": 1}, C.eq("id", 1))  # type: ignore[call-arg]
     users.get_or_create({"id": 1})  # type: ignore[call-arg]
     users.inser(User("Ann"))  # type: ignore[attr-defined]
@@ -117,6 +127,7 @@ async def repository_async(db: AsyncDatabase) -> None:
     assert_type(users, AsyncRepository[User])
     assert_type(await users.insert(User("Ann")), User)
     assert_type(await users.insert_many([User("Ann")]), list[User])
+    assert_type(await users.insert_many([User("Ann")], returning=False), int)
     assert_type(await users.get(1), User | None)
     assert_type(await users.list(C.eq("name", "Ann"), "-age", 10, 20), list[User])
     assert_type(await users.update(User("Ann", id=1)), int)
@@ -126,8 +137,13 @@ async def repository_async(db: AsyncDatabase) -> None:
     assert_type(await users.update_where({"age": 1}, allow_all=True), int)
     assert_type(await users.delete_where(where=C.eq("id", 1)), int)
     assert_type(await users.get_or_create(lookup={"id": 1}), tuple[User, bool])
+    async for one in users.iterate(C.eq("name", "Ann"), "-age", 100):
+        assert_type(one, User)
+    async with aclosing(users.iterate()) as iteration:
+        assert_type(await anext(iteration), User)
     await users.insert(Other(1))  # type: ignore[arg-type]
     users.list()[0]  # type: ignore[index]
+    await users.iterate()  # type: ignore[misc]
 
 
 def relations(db: Database) -> None:
@@ -203,9 +219,12 @@ def hub(db: Database) -> None:
     assert_type(hub.insert_many(User, [User("Ann")]), list[User])
     assert_type(hub.insert_many(User(str(n)) for n in range(3)), list[User])
     assert_type(hub.insert_many(User, (User(str(n)) for n in range(3))), list[User])
+    assert_type(hub.insert_many([User("Ann")], returning=False), int)
+    assert_type(hub.insert_many(User, [User("Ann")], returning=False), int)
     assert_type(hub.get(User, 1), User | None)
     assert_type(hub.list(User), list[User])
     assert_type(hub.list(User, C.eq("name", "Ann"), "-age", 10, 20), list[User])
+    assert_type(list(hub.iterate(User, batch_size=10)), list[User])
     assert_type(hub.update(User("Ann", id=1)), int)
     assert_type(hub.update(User, User("Ann", id=1)), int)
     assert_type(hub.delete(User("Ann", id=1)), int)
@@ -253,6 +272,7 @@ async def hub_async(db: AsyncDatabase) -> None:
     assert_type(await hub.insert_many(User, [User("Ann")]), list[User])
     assert_type(await hub.get(User, 1), User | None)
     assert_type(await hub.list(User, where=[C.gt("age", 3)]), list[User])
+    assert_type([one async for one in hub.iterate(User, order_by="age")], list[User])
     assert_type(await hub.update(User("Ann", id=1)), int)
     assert_type(await hub.delete(User, User("Ann", id=1)), int)
     assert_type(await hub.count(User), int)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mini_orm import C, Database, RelatedResult, Repository
 
 from ..models import Author, Contact, Member, Status, User
@@ -21,7 +23,7 @@ class MiniOrmOperations:
         self.list_rich = self.users.list
         self.insert = self.users.insert
         self.insert_many = self.users.insert_many
-        self.insert_many_given = Repository(db, Member).insert_many
+        self.insert_many_given = partial(Repository(db, Member).insert_many, returning=False)
 
     def filter(self, age: int) -> list[User]:
         return self.users.list(where=C.ge("age", age) & C.eq("active", True), order_by="-id", limit=20)

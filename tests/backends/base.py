@@ -133,6 +133,9 @@ class Backend:
     supports_driver_commit = True
     #: What makes a column a key that the database gives out.
     auto_key = "INTEGER PRIMARY KEY"
+    #: Other statements run in a transaction while rows are read in parts; else the server takes none meanwhile.
+    interleaves_reading = True
+    reads_alone = False
     #: Two connections may use the same database at once.
     supports_second_connection = True
     #: The driver's connection may be used from any thread.

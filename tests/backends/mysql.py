@@ -52,6 +52,8 @@ class MySQLBackend(MySQLSessions, RefusingByTrace, Backend):
     commits_ddl = True
     shares_names = False
     takes_null_for_a_default = False
+    interleaves_reading = False
+    reads_alone = True
     tells_temporary_tables = False
     keyed_text = "VARCHAR(255)"
     keyed = {"max_length": 255}

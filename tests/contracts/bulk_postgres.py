@@ -1,9 +1,12 @@
-"""Keys of many rows that a trigger of PostgreSQL gives, whatever their sequence says (B2)."""
+"""Many rows on PostgreSQL: keys that a trigger gives (B2), and what COPY does not know (B4)."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from mini_orm import ProgrammingError
 from tests.backends import maybe_await
-from tests.contracts.bulk import Item
+from tests.contracts.bulk import Cell, Item
 from tests.contracts.crud import Outside
 
 
@@ -23,3 +26,53 @@ class GivenKeysContract(Outside):
             self.rows("SELECT id, n FROM item WHERE n >= 0 ORDER BY n"),
             sorted(((item.id, item.n) for item in (*stored, *more)), key=lambda row: row[1]),
         )
+
+
+class CopyContract(Outside):
+    """`insert_many(…, returning=False)` where COPY can't be had, or would read something else."""
+
+    async def load(self, repo: Any, objects: list[Any]) -> None:
+        self.assertEqual(await maybe_await(repo.insert_many(objects, returning=False)), len(objects))
+
+    async def execute(self, *statements: str) -> None:
+        for sql in statements:
+            await maybe_await(self.db.execute(sql))
+
+    async def test_copy(self) -> None:
+        """B4: it is COPY."""
+        repo = await self.table(Item)
+        seen = await self.trace()
+        await self.load(repo, [Item(1)])
+        self.assertEqual([sql for sql in seen if "INSERT" in sql], [])
+
+    async def test_views_rules_and_policies(self) -> None:
+        """B4: what COPY refuses, or passes over, is an INSERT."""
+        repo = await self.table(Item)
+        await self.execute("ALTER TABLE item RENAME TO stored", "CREATE VIEW item AS SELECT * FROM stored")
+        await self.load(repo, [Item(1), Item(2)])
+        await self.execute("DROP VIEW item", "ALTER TABLE stored RENAME TO item")
+        await self.execute("ALTER TABLE item ENABLE ROW LEVEL SECURITY", "CREATE POLICY all_rows ON item")
+        await self.load(repo, [Item(3)])
+        await self.create_tables(Cell)
+        await self.execute("CREATE RULE noted AS ON INSERT TO item DO ALSO INSERT INTO cell VALUES (NEW.n, 'x', 1)")
+        await self.load(repo, [Item(4)])
+        self.assertEqual(self.rows("SELECT n FROM item ORDER BY n"), [(1,), (2,), (3,), (4,)])
+        self.assertEqual(self.rows("SELECT x FROM cell"), [(4,)])
+
+    async def test_names(self) -> None:
+        """B4 M10: a temporary table goes before another of its name, and a missing one is the INSERT's error."""
+        repo = await self.table(Item)
+        await self.execute("CREATE TEMPORARY TABLE item (LIKE item INCLUDING ALL)")
+        await self.load(repo, [Item(1)])
+        await self.execute("DROP TABLE pg_temp.item")
+        self.assertEqual(await maybe_await(repo.count()), 0)
+        with self.assertRaises(ProgrammingError):
+            await maybe_await(self.repo(Cell).insert_many([Cell(1, "a")], returning=False))
+
+    async def test_a_skipped_row(self) -> None:
+        """B4: a row that a trigger leaves out does not count."""
+        repo = await self.table(Item)
+        body = "IF NEW.n = 2 THEN RETURN NULL; END IF"
+        await self.execute(*self.backend.trigger("skipping", "BEFORE INSERT", "item", body))
+        stored = repo.insert_many([Item(1), Item(2), Item(3)], returning=False)
+        self.assertEqual(await maybe_await(stored), 2)

@@ -24,6 +24,7 @@ from .. import log
 from ..drivers import Result
 from ..drivers.awaited import AwaitedDriver
 from .executors import _NOT_INSERTED, Executor, Stopped
+from .streams import end_left
 
 R = TypeVar("R")
 #: Seconds that a cancelled operation gets to end before its connection is given up.
@@ -116,6 +117,8 @@ class AwaitingExecutor(Executor):
 
     async def _heal_awaited(self) -> None:
         log.warning("rolling back a transaction that was left open")
+        for stream in tuple(self.streams):
+            await stream.end(with_transaction=True)
         outermost = self.blocks[0].savepoint
         self.blocks.clear()
         self.read_only = False
@@ -134,6 +137,8 @@ class AwaitingExecutor(Executor):
     async def _watch_awaited(self) -> None:
         await self._refresh(begins=False)
         self.require_transaction()
+        if self.streams:
+            await end_left(self)
 
     async def _run(self, verb: Callable[[Any, str, Any], Coroutine[Any, Any, R]], sql: str, params: Any) -> R:
         if self.blocks:
@@ -243,17 +248,14 @@ class AwaitingExecutor(Executor):
                 break
         return lost, cancelled
 
-    async def execute(self, sql: str, params: Params = ()) -> int:
-        self.refuse_read_only()
+    async def execute(self, sql: str, params: Params = (), *, writes: bool = True) -> int:
+        if writes:
+            self.refuse_read_only()
         return await self._run(self.driver.execute, sql, params)
 
     async def execute_many(self, sql: str, rows: Sequence[Params]) -> int:
         self.refuse_read_only()
         return await self._run(self.driver.execute_many, sql, rows)
-
-    async def copy(self, table: str, data: bytes) -> None:
-        self.refuse_read_only()
-        await self._run(self.driver.copy, table, data)
 
     async def execute_returning(self, sql: str, params: Params = ()) -> Row:
         self.refuse_read_only()

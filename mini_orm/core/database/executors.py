@@ -3,9 +3,9 @@
 Rules of this file:
 - Every verb is `async def`, so that an operation is written once. On a blocking connection no verb ever suspends,
   and `drive` runs the whole operation with one `send`.
-- `enter` and `leave` stand around each use from the top: they read whether the user has a transaction open before
-  they touch the connection's mode, and put the mode back. `blocks` are the transactions and savepoints that
-  mini_orm has open; what an interrupt left of them is rolled back by the next `enter`.
+- `enter` and `leave` stand around each use: they read whether the user has a transaction open before they touch the
+  connection's mode, and put the mode back. `blocks` are mini_orm's own transactions and savepoints, `streams` what is
+  read in parts inside of them; what an interrupt left of both is undone by the next `enter`.
 - No statement runs once a transaction that mini_orm began is gone: it would be committed by itself.
 - A driver's error leaves here as one of ours that is also the driver's.
 """
@@ -55,6 +55,7 @@ class Executor:
         self.conn = conn
         self.dialect = dialect
         self.blocks: list[Any] = []
+        self.streams: list[Any] = []
         self.registry = registry
         self.read_only = False
         self.broken: BaseException | None = None
@@ -267,6 +268,8 @@ class Executor:
         log.warning("rolling back a transaction that an interrupt left open")
         if self._holds_read_only:
             self._drop_read_only()
+        for stream in tuple(self.streams):
+            drive(stream.end(with_transaction=True))
         outermost = self.blocks[0].savepoint
         self.blocks.clear()
         self.read_only = False
@@ -394,9 +397,9 @@ class Executor:
         except self._errors:
             log.debug("a cursor of a closed connection was not closed")
 
-    async def execute(self, sql: str, params: Params = ()) -> int:
-        """Run a statement that writes; return the rows affected."""
-        if self.read_only:
+    async def execute(self, sql: str, params: Params = (), *, writes: bool = True) -> int:
+        """Run a statement that writes, or returns nothing; return the rows affected."""
+        if writes and self.read_only:
             self.refuse_read_only()
         cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
         return max(int(cursor.rowcount), 0)
@@ -406,11 +409,6 @@ class Executor:
         self.refuse_read_only()
         cursor = await self._send(sql, rows, many=True)
         return max(int(cursor.rowcount), 0)
-
-    async def copy(self, table: str, data: bytes) -> None:
-        """Fill a temporary table with rows in COPY's binary form."""
-        self.refuse_read_only()
-        await self._send(table, data, own=self.driver.copier(self.conn))
 
     async def execute_returning(self, sql: str, params: Params = ()) -> Row:
         """Run a statement that writes one row and returns it."""
@@ -457,8 +455,7 @@ class Executor:
         """Run the user's own SQL, in the driver's style; with `first` only one row is read."""
         if not isinstance(sql, str):
             raise QueryTypeError(f"SQL is text, got {type(sql).__name__}")
-        # The text is the user's and may have values in it. Its cursor is its own: it may be the SQL of a model's code
-        # that runs in the middle of an operation.
+        # Its cursor is its own: it may be the SQL of a model's code that runs in the middle of an operation.
         self.is_touched = True
         cursor = self.driver.cursor(self.conn)
         try:

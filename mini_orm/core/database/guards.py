@@ -92,6 +92,14 @@ class Lease(Protocol):
         ...
 
 
+class Reader(Protocol):
+    """A weak reference to an iteration, which may be gone before its end, that is on the way then."""
+
+    def __call__(self) -> object:
+        """Return the iteration, or `None` if nobody has it any more."""
+        ...
+
+
 class Source(Protocol):
     """What a database works on: a connection, or a pool."""
 
@@ -100,8 +108,8 @@ class Source(Protocol):
         """What is known of models there."""
         ...
 
-    def lease(self, runner: Runner) -> Lease:
-        """Make a claim on a connection, for a transaction."""
+    def lease(self, runner: Runner, reader: Reader | None = None) -> Lease:
+        """Make a claim on a connection, for a transaction, which may be an iteration's."""
         ...
 
     def in_the_middle(self) -> Guard | None:
@@ -148,7 +156,7 @@ class Guard:
         """What is known of models on this connection."""
         return self.executor.registry
 
-    def lease(self, runner: Runner) -> Lease:
+    def lease(self, runner: Runner, reader: Reader | None = None) -> Lease:
         """Make a claim on the connection."""
         return GuardLease(self, runner)
 
@@ -167,8 +175,8 @@ class Guard:
             raise ClosedError("connection is closed")
         if self.scope is not None:
             raise TransactionError(
-                "another task of this thread has a transaction open on this connection, and a blocking database can't "
-                "wait for it; use its tx, an AsyncDatabase, or a connection of your own"
+                "another task of this thread has a transaction, or an iteration, open on this connection, and a "
+                "blocking database can't wait for it; use its tx, an AsyncDatabase, or a connection of your own"
             )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import DirtyConnectionError, PoolError, TransactionError
 from .. import log
-from .guards import IN_THE_MIDDLE, Guard, Runner
+from .guards import IN_THE_MIDDLE, Guard, Reader, Runner
 
 if TYPE_CHECKING:
     from .pooling import Policy, Pool
@@ -27,15 +27,38 @@ R = TypeVar("R")
 class PoolLease:
     """A claim on a connection of a pool."""
 
-    __slots__ = ("_hold", "_in_hands", "_is_busy", "_is_dropped", "_pool", "_runner", "_transacts", "guard", "thread")
+    __slots__ = (
+        "_hold",
+        "_in_hands",
+        "_is_busy",
+        "_is_dropped",
+        "_pool",
+        "_reader",
+        "_runner",
+        "_transacts",
+        "_user",
+        "guard",
+        "thread",
+    )
 
-    def __init__(self, pool: Pool, runner: Runner, *, in_hands: bool = False, for_transaction: bool = False) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        runner: Runner,
+        *,
+        in_hands: bool = False,
+        for_transaction: bool = False,
+        reader: Reader | None = None,
+    ) -> None:
         self.guard: Guard | None = None
         self.thread = threading.get_ident()
         self._pool = pool
         self._runner = runner
         self._in_hands = in_hands
-        self._transacts = for_transaction and not runner.is_async
+        self._transacts = for_transaction
+        # Who has it for a transaction, and so can't wait for it.
+        self._user: object = None
+        self._reader = reader
         self._is_busy = False
         self._is_dropped = False
         self._hold = runner.hold(pool.slots)
@@ -54,8 +77,8 @@ class PoolLease:
         pool.check()
         if self._transacts and pool.in_the_middle() is not None:
             raise TransactionError(IN_THE_MIDDLE)
-        if pool.transactions and not self._in_hands:
-            pool.refuse_waiting_for_itself()
+        if pool.transactions and not pool.slots.free and not self._in_hands:
+            pool.refuse_waiting_for_itself(self._whose())
         try:
             await self._hold.acquire(timeout)
         except TimeoutError:
@@ -68,11 +91,20 @@ class PoolLease:
             # Not to be stopped: a driver that is cancelled while it connects leaves threads and sockets behind.
             await self._runner.finish(self._made_ready())
         if self._transacts:
+            self._user = self._whose()
             pool.transactions.add(self)
         assert self.guard is not None
         if self._in_hands:
             self.guard.executor.is_touched = True
         return self.guard
+
+    def is_of(self, user: object) -> bool:
+        """Tell whether a thread or a task has it for a transaction, or for an iteration that goes on."""
+        return self._user == user and (self._reader is None or self._reader() is not None)
+
+    def _whose(self) -> object:
+        """Return who waits, or has it: a thread that blocks, or a task."""
+        return self._runner.owner() if self._runner.is_async else self.thread
 
     def _needs_care(self, guard: Guard) -> bool:
         """Whether an idle connection is not as its next user may have it."""

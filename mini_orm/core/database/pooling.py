@@ -25,7 +25,7 @@ from ...errors import (
 )
 from .. import log
 from ..drivers import Driver, driver_of, driver_of_error
-from .guards import Guard, Runner, ThreadRunner, new_guard
+from .guards import Guard, Reader, Runner, ThreadRunner, new_guard
 from .health import Health, Life, PoolStats
 from .leases import PoolLease, close_guard
 from .locks import Lock
@@ -81,7 +81,7 @@ class Pool:
         self.handed_out: dict[int, PoolLease] = {}
         #: Thread -> what an operation of it is using now, or used before it was interrupted.
         self.running: dict[int, PoolLease] = {}
-        #: Leases of blocking databases' transactions.
+        #: Leases of transactions, and of iterations.
         self.transactions: set[PoolLease] = set()
         self._connect = connect
         self._face: bool | None = None
@@ -114,9 +114,9 @@ class Pool:
         """Make a claim on a connection, for one operation."""
         return PoolLease(self, runner)
 
-    def lease(self, runner: Runner) -> PoolLease:
-        """Make a claim on a connection, for a transaction."""
-        return PoolLease(self, runner, for_transaction=True)
+    def lease(self, runner: Runner, reader: Reader | None = None) -> PoolLease:
+        """Make a claim on a connection, for a transaction, which may be an iteration's."""
+        return PoolLease(self, runner, for_transaction=True, reader=reader)
 
     def check(self) -> None:
         """Refuse a pool that is closed.
@@ -301,17 +301,16 @@ class Pool:
         message = f"no connection came free in time: {self.in_use} of {self.size} in use, {waiters} more waiting"
         return PoolTimeout(message, size=self.size, in_use=self.in_use, waiters=waiters)
 
-    def refuse_waiting_for_itself(self) -> None:
-        """Refuse to wait for what only this very thread could give back.
+    def refuse_waiting_for_itself(self, user: object) -> None:
+        """Refuse to wait for what only this very thread, or task, could give back.
 
         Raises:
-            TransactionError: all connections are in transactions of this thread.
+            TransactionError: all connections are in its transactions and iterations.
         """
-        thread = threading.get_ident()
-        if not self.slots.free and sum(lease.thread == thread for lease in tuple(self.transactions)) >= self.size:
+        if sum(lease.is_of(user) for lease in tuple(self.transactions)) >= self.size:
             raise TransactionError(
-                "every connection of the pool is in a transaction of this very thread, and a blocking database can't "
-                "wait for it; use the tx of one of them, an AsyncDatabase, or a larger pool"
+                "every connection of the pool is in a transaction or an iteration of this very thread or task, which "
+                "would wait for itself; use the tx of one of them, end an iteration, or make the pool larger"
             )
 
 

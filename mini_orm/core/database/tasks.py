@@ -29,6 +29,7 @@ from .awaiting import AwaitingExecutor, ended, forget
 from .executors import Executor, drive
 from .guards import Guard, close_now, thread_owner
 from .locks import Lock, ThreadHold
+from .streams import end_left
 
 R = TypeVar("R")
 #: Seconds between two interrupts of the same operation: by a call, and by a message to a server.
@@ -96,6 +97,11 @@ class PatientExecutor(Executor):
             except self._errors as exc:
                 raise self.error(exc, None) from exc
         return await super()._send(sql, params, many=many, own=own, watch=watch)
+
+    def _watch(self) -> None:
+        super()._watch()
+        if self.streams:
+            drive(end_left(self))
 
     async def query(self, sql: str, params: RawParams, *, first: bool = False) -> Result:
         if not isinstance(sql, str) or "busy_timeout" not in sql.lower():

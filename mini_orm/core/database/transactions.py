@@ -21,8 +21,9 @@ from typing import TypeVar
 from ...errors import DatabaseError, TransactionError
 from .. import log
 from .executors import Executor
-from .guards import IN_THE_MIDDLE, Guard, Lease, Runner, Source
-from .locks import Lock
+from .guards import IN_THE_MIDDLE, Guard, Lease, Reader, Runner, Source
+from .locks import Lock, ThreadHold
+from .streams import end_left
 
 R = TypeVar("R")
 _open_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("mini_orm_open_scopes", default=())
@@ -57,6 +58,8 @@ class Block:
         """Open the block; after an error, or an interrupt, `rollback` undoes what was done."""
         executor = self._executor
         executor.require_transaction()
+        if executor.streams:
+            await end_left(executor)
         if executor.in_transaction:
             self._savepoint = executor.dialect.quote(f"mini_orm_{len(executor.blocks) + 1}")
             self._state = "open"
@@ -83,6 +86,8 @@ class Block:
             raise TransactionError("a statement in this transaction failed, so the database keeps nothing of it")
         if any(block.is_dropped for block in executor.blocks):
             raise TransactionError("a transaction inside of this one was dropped before its end; nothing is kept")
+        if executor.streams:
+            await self._end_streams()
         self._is_certain = False
         await executor.command("COMMIT" if self._savepoint is None else f"RELEASE SAVEPOINT {self._savepoint}")
         self._finish()
@@ -94,6 +99,7 @@ class Block:
         if self._state != "open":
             return
         try:
+            await self._end_streams()
             if self._executor.in_transaction:
                 await self._undo()
         except DatabaseError as exc:
@@ -104,6 +110,13 @@ class Block:
             self._finish()
             raise
         self._finish()
+
+    async def _end_streams(self) -> None:
+        """Let go of results that are still read inside."""
+        blocks = self._executor.blocks
+        for stream in tuple(self._executor.streams):
+            if stream.block not in blocks or self in blocks[: blocks.index(stream.block) + 1]:
+                await stream.end(with_transaction=self._savepoint is None)
 
     async def _undo(self) -> None:
         executor = self._executor
@@ -171,6 +184,7 @@ class Scope:
         isolation: str | None = None,
         read_only: bool = False,
         outermost: bool = False,
+        reader: Reader | None = None,
     ) -> None:
         if outermost and parent is not None:
             raise TransactionError("run_in_transaction can't run inside a transaction, which it could not repeat")
@@ -183,7 +197,7 @@ class Scope:
         self.isolation = isolation
         self._guard: Guard | None = None
         self._runner = runner
-        self._lease: Lease = source.lease(runner) if parent is None else _ParentLease(parent, runner)
+        self._lease: Lease = source.lease(runner, reader) if parent is None else _ParentLease(parent, runner)
         self._read_only = read_only
         self._was_read_only = False
         self._outermost = outermost
@@ -203,6 +217,10 @@ class Scope:
     def is_of_another(self, scope: Scope) -> bool:
         """Tell whether neither the caller nor who opened `scope` opened this one: it is left without their help."""
         return self.owner not in (scope.owner, self._runner.owner())
+
+    def hold(self) -> ThreadHold:
+        """Make a claim on what goes on inside."""
+        return self._runner.hold(self.lock)
 
     def check(self) -> None:
         """Refuse a transaction that is over, or whose nested one is another task's of this very thread.
@@ -230,6 +248,10 @@ class Scope:
             parent.child = self
         await guard.runner.perform(guard, self._begin())
         self.is_open = True
+        self._show()
+
+    def _show(self) -> None:
+        """Have calls in this context find the transaction."""
         _open_scopes.set((*_open_scopes.get(), self))
 
     async def _begin(self) -> None:
@@ -334,6 +356,30 @@ class Scope:
         self._lease.drop()
 
 
+READING = (
+    "an iteration reads on this connection, which is its alone until it ends; close it first, or open a transaction "
+    "around it, or use a pool, where it has a connection of its own"
+)
+
+
+class ReadingScope(Scope):
+    """The transaction of an iteration that stands in none: it has the connection from the first row to the last."""
+
+    def __init__(self, source: Source, runner: Runner, reader: Reader | None = None) -> None:
+        super().__init__(source, runner, None, read_only=True, reader=reader)
+        self._reader = reader
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody reads on, and its end is on the way: who comes now may wait for that."""
+        return self._reader is not None and self._reader() is None
+
+    def _show(self) -> None:
+        if isinstance(self.source, Guard):  # else other calls have other connections
+            others = [scope for scope in _open_scopes.get() if scope.is_open]
+            _open_scopes.set((*others, self))
+
+
 class _ParentLease:
     """A nested transaction's claim on the one around it: on the lock inside."""
 
@@ -365,6 +411,10 @@ def route(source: Source, handle: Scope | None, owner: Callable[[], object]) -> 
     """
     for scope in reversed(_open_scopes.get()):
         if scope.source is source and scope.is_open and scope.is_inside(handle):
+            if isinstance(scope, ReadingScope):
+                if scope.is_left:
+                    continue
+                raise TransactionError(READING)
             if scope.owner == owner():
                 return scope
             raise TransactionError(

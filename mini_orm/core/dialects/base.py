@@ -95,6 +95,10 @@ class Dialect:
     supports_vectors: ClassVar[bool] = False
     #: Rows can be inserted from one array for each column (see `array_rows`).
     supports_array_rows: ClassVar[bool] = False
+    #: Asks for a row if a table takes rows as text (see `load_sql`); takes its name. Empty: none does.
+    loads_sql: ClassVar[str] = ""
+    #: A transaction has cursors that SQL declares and fetches from.
+    supports_sql_cursors: ClassVar[bool] = False
     #: Makes others wait that change a schema, until the transaction ends; empty where a transaction does so by itself.
     schema_lock_sql: ClassVar[str] = ""
     #: Ends what `schema_lock_sql` began; empty where the end of the transaction does.
@@ -309,6 +313,14 @@ class Dialect:
     def array_rows(self, kinds: Sequence[ColumnType], mark: str) -> str:
         """Spell the rows that arrays make, one for each column."""
         raise NotImplementedError("this dialect has no arrays")
+
+    def load_sql(self, table: str, columns: Sequence[str]) -> str:
+        """Spell the statement that takes rows as text, for the quoted names of columns."""
+        raise NotImplementedError("this dialect takes no rows as text")
+
+    def load_text(self, columns: Sequence[Sequence[Any]]) -> bytes:
+        """Write encoded values, given by column, as the text of rows."""
+        raise NotImplementedError("this dialect takes no rows as text")
 
     def arithmetic(self, left: str, operator: str, right: str, kind: str) -> str:
         """Spell `+`, `-` or `*` over columns of a kind."""

@@ -118,6 +118,54 @@ class AsyncmyDriver(AwaitedDriver):
     async def fetch_all(self, conn: Any, sql: str, params: Params) -> list[Row]:
         return list((await _run(conn, sql, params)).rows or ())
 
+    def check_reading(self, conn: Any) -> None:
+        session = session_of(conn)
+        if session is not None:
+            session.check_reading()
+
+    async def begin_reading(self, conn: Any, sql: str, params: Params) -> Any:
+        statement = _statement(conn, sql, params)
+        session = session_of(conn)
+        if session is not None:
+            session.check(sql, statement)
+        decoders, use_unicode = conn._decoders, conn._use_unicode
+        try:
+            conn._decoders, conn._use_unicode = DECODERS, True
+            await conn.query(statement, unbuffered=True)
+        except errors.MySQLError:
+            raise
+        except BaseException:
+            conn.close()  # as in _run
+            raise
+        finally:
+            conn._decoders, conn._use_unicode = decoders, use_unicode
+        if session is not None:
+            session.is_reading = True
+        return conn._result
+
+    async def read_part(self, conn: Any, reading: Any, size: int) -> list[Row]:
+        rows: list[Row] = []
+        try:
+            while len(rows) < size and (row := await reading._read_rowdata_packet_unbuffered()) is not None:
+                rows.append(row)
+                rows += reading._take_pending_rows(size - len(rows))
+        except BaseException:
+            conn._result = None  # so that the server is asked what the error did to the transaction
+            if reading.unbuffered_active:
+                conn.close()  # as in _run
+            raise
+        finally:
+            if len(rows) < size:
+                _end_reading(conn)
+        return rows
+
+    async def end_reading(self, conn: Any, reading: Any) -> None:
+        try:
+            if conn.connected:
+                await reading._finish_unbuffered_query()
+        finally:
+            _end_reading(conn)
+
     async def query(self, conn: Any, sql: str, params: RawParams) -> Result:
         result = await _run(conn, sql, params)
         affected = matched(sql, result.message, result.affected_rows)
@@ -158,6 +206,12 @@ class AsyncmyDriver(AwaitedDriver):
                 await conn.ensure_closed()
         finally:
             conn.close()
+
+
+def _end_reading(conn: Any) -> None:
+    session = session_of(conn)
+    if session is not None:
+        session.is_reading = False
 
 
 def _in_transaction(conn: Any) -> bool:

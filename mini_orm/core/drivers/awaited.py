@@ -10,7 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from ..._typing import Params, RawParams, Row
@@ -57,10 +57,6 @@ class AwaitedDriver(Driver):
     async def execute_many(self, conn: Any, sql: str, rows: Sequence[Params]) -> int:
         """Run a statement that writes for each of `rows`; return the rows affected."""
 
-    async def copy(self, conn: Any, table: str, data: bytes) -> None:
-        """Fill a temporary table with rows in COPY's binary form."""
-        raise NotImplementedError("this database has no COPY")
-
     @abstractmethod
     async def fetch_one(self, conn: Any, sql: str, params: Params) -> Row | None:
         """Run a query that has one row at most."""
@@ -68,6 +64,22 @@ class AwaitedDriver(Driver):
     @abstractmethod
     async def fetch_all(self, conn: Any, sql: str, params: Params) -> list[Row]:
         """Run a query; return all rows."""
+
+    async def load(self, conn: Any, sql: str, parts: Iterable[bytes]) -> int:
+        """Run a statement that takes rows in the database's own form; return how many it stored."""
+        raise NotImplementedError("this database takes no rows in a form of its own")
+
+    async def begin_reading(self, conn: Any, sql: str, params: Params) -> Any:
+        """Run a query whose rows are read in parts, and by `read_part`."""
+        raise NotImplementedError("this database reads in parts by SQL")
+
+    async def read_part(self, conn: Any, reading: Any, size: int) -> list[Row]:
+        """Return the next rows of what `begin_reading` returned: `size` of them, or fewer at the end."""
+        raise NotImplementedError
+
+    async def end_reading(self, conn: Any, reading: Any) -> None:
+        """Let go of the rows that are left."""
+        raise NotImplementedError
 
     @abstractmethod
     async def query(self, conn: Any, sql: str, params: RawParams) -> Result:

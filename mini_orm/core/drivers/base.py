@@ -133,9 +133,21 @@ class Driver(ABC):
         """Make the cursor for compiled SQL, whose casts say what its values are."""
         return self.cursor(conn)
 
-    def copier(self, conn: Any) -> Any:
-        """Make what has `execute(table, data)`, for COPY into a temporary table."""
-        raise NotImplementedError("this database has no COPY")
+    def reading_cursor(self, conn: Any) -> Any:
+        """Make a cursor for compiled SQL that reads rows from the database when they are fetched."""
+        return self.own_cursor(conn)
+
+    def loader(self, conn: Any) -> Any:
+        """Make what has `execute(sql, parts)`, for rows in the database's own form, and a `rowcount` afterwards."""
+        raise NotImplementedError("this database takes no rows in a form of its own")
+
+    def check_reading(self, conn: Any) -> None:
+        """Refuse to send anything while rows are read in parts, where the database takes nothing then.
+
+        Raises:
+            TransactionError: an iteration reads on the connection.
+        """
+        return
 
     def real_array(self, values: array[float]) -> Any:
         """Return what a mark `%s::real[]` takes for numbers of float32, in the quickest form that there is."""

@@ -33,6 +33,7 @@ from ...errors import (
     ProgrammingError,
     QueryError,
     SerializationFailure,
+    TransactionError,
     UniqueViolation,
 )
 
@@ -246,16 +247,17 @@ class Session:
         mode: the one that mini_orm works with.
         max_packet: the longest statement that the server takes, in bytes.
         is_busy: a statement was sent, and its answer is not read yet.
+        is_reading: rows of an answer are still on their way, and are read in parts.
         is_open: a transaction is open, where the package does not tell.
         is_touched: the user sent something, and may have opened one.
     """
 
-    __slots__ = ("is_busy", "is_open", "is_touched", "max_packet", "mode", "own_mode")
+    __slots__ = ("is_busy", "is_open", "is_reading", "is_touched", "max_packet", "mode", "own_mode")
 
     def __init__(self) -> None:
         self.own_mode = self.mode = ""
         self.max_packet = 0
-        self.is_busy = self.is_open = self.is_touched = False
+        self.is_busy = self.is_reading = self.is_open = self.is_touched = False
 
     def note(self, mode: Sequence[Any]) -> None:
         """Note the user's mode, as `_MODE` names it."""
@@ -268,13 +270,27 @@ class Session:
         """Whether the user's mode is one that mini_orm works with."""
         return self.mode == self.own_mode
 
+    def check_reading(self) -> None:
+        """Refuse to send anything while rows of an answer are on their way.
+
+        Raises:
+            TransactionError: they are.
+        """
+        if self.is_reading:
+            raise TransactionError(
+                "an iteration reads on this connection, and MySQL takes no other statement until its last row is read; "
+                "end it first, or iterate outside of the transaction, on a pool"
+            )
+
     def check(self, sql: str, statement: bytes) -> None:
         """Refuse a statement that would make the server misread the next ones, or close the connection.
 
         Raises:
             ConfigurationError: it sets another character set than UTF-8.
             QueryError: it is longer than `max_allowed_packet`.
+            TransactionError: an iteration reads on the connection.
         """
+        self.check_reading()
         if sql[:6] not in NEUTRAL and _SETS.match(statement):
             for found in _CHARSET.finditer(statement):
                 check_charset(found[1].decode())

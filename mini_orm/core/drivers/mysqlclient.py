@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import MySQLdb
 from MySQLdb import _mysql, connections
 from MySQLdb.constants import FIELD_TYPE, FLAG
 
+from ..._typing import Row
 from ...errors import ConnectionLost, DatabaseError
 from ..dialects.mysql import MySQLDialect
 from .base import Driver
@@ -85,6 +86,14 @@ class MySQLClientDriver(Driver):
 
     def cursor(self, conn: Any) -> Any:
         return _Cursor(conn)
+
+    def check_reading(self, conn: Any) -> None:
+        session = session_of(conn)
+        if session is not None:
+            session.check_reading()
+
+    def reading_cursor(self, conn: Any) -> Any:
+        return _ReadingCursor(conn)
 
     def refresh(self, conn: Any) -> None:
         session = session_of(conn)
@@ -238,6 +247,60 @@ class _Cursor(BufferedCursor):
         self.lastrowid = key or None
         self.rowcount = len(rows) if result is not None else matched(sql, info, affected)
         return self
+
+
+class _ReadingCursor:
+    """A cursor that reads its answer in parts."""
+
+    __slots__ = ("_conn", "_result", "_session")
+
+    def __init__(self, conn: Any) -> None:
+        self._conn = conn
+        self._session = session_of(conn)
+        self._result: Any = None
+
+    def execute(self, sql: str, params: Any = None) -> _ReadingCursor:
+        conn = self._conn
+        statement = _statement(conn, self._session, sql, params)
+        converter = conn.converter
+        try:
+            conn.converter = _CONVERTERS
+            _mysql.connection.query(conn, statement)
+            self._result = conn.use_result()
+        except MySQLdb.MySQLError as exc:
+            _learn_from_error(conn, self._session, exc)
+            raise
+        except BaseException:
+            conn.close()  # as in _Cursor
+            raise
+        finally:
+            conn.converter = converter
+        self._note(is_reading=True)
+        return self
+
+    def fetchmany(self, size: int) -> Sequence[Row]:
+        """Return the next rows: `size` of them, or fewer at the end."""
+        try:
+            rows: Sequence[Row] = self._result.fetch_row(size)
+        except MySQLdb.MySQLError as exc:
+            self._note(is_reading=False)
+            _learn_from_error(self._conn, self._session, exc)
+            raise
+        if len(rows) < size:
+            self._note(is_reading=False)
+        return rows
+
+    def close(self) -> None:
+        """Read what is left: there is no other way to be rid of it."""
+        result, self._result = self._result, None
+        if result is not None:
+            self._note(is_reading=False)
+            if self._conn.open:
+                result.discard()
+
+    def _note(self, *, is_reading: bool) -> None:
+        if self._session is not None:
+            self._session.is_reading = is_reading
 
 
 def _learn(conn: Any, session: Session, sql: str, *, has_more: bool) -> None:

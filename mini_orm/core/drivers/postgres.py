@@ -83,11 +83,6 @@ PREPARED = "SELECT quote_ident(name) FROM pg_prepared_statements WHERE from_sql"
 ABORTED = "25P02"
 
 
-def copy_sql(table: str) -> str:
-    """Spell the COPY that fills a temporary table."""
-    return f'COPY pg_temp."{table}" FROM STDIN (FORMAT binary)'
-
-
 def deallocated(rows: Iterable[Any]) -> list[str]:
     """Return the statements that take away what `PREPARED` found."""
     return [f"DEALLOCATE {name}" for (name,) in rows]

@@ -24,7 +24,7 @@ from psycopg.rows import tuple_row
 from ...errors import DatabaseError
 from ..dialects.postgres import PostgresDialect
 from .base import Driver
-from .postgres import PREPARED, RESET, attributes_of, class_of, class_of_package, copy_sql, deallocated
+from .postgres import PREPARED, RESET, attributes_of, class_of, class_of_package, deallocated
 
 _IDLE, _UNKNOWN, _INERROR = TransactionStatus.IDLE, TransactionStatus.UNKNOWN, TransactionStatus.INERROR
 #: What a user may set on a connection.
@@ -65,15 +65,21 @@ class RealArrayDumper(Dumper):
         return struct.pack("!iiIii", 1, 0, postgres.types["float4"].oid, size, 1) + words.tobytes()
 
 
-class Copier:
-    """A cursor whose `execute` is a COPY into a temporary table."""
+class Loader:
+    """A cursor whose `execute` is a COPY."""
 
     def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
         self._cursor = cursor
+        self.rowcount = 0
 
-    def execute(self, table: str, data: bytes) -> None:
-        with self._cursor as cursor, cursor.copy(copy_sql(table)) as stream:
-            stream.write(data)
+    def execute(self, sql: str, parts: Iterable[bytes]) -> Loader:
+        """Send all parts."""
+        with self._cursor as cursor:
+            with cursor.copy(sql.encode()) as stream:
+                for part in parts:
+                    stream.write(part)
+            self.rowcount = cursor.rowcount
+        return self
 
 
 _NULL = "\ud800"
@@ -126,8 +132,8 @@ class PsycopgDriver(Driver):
         cursor.adapters.register_dumper(RealArray, RealArrayDumper)
         return cursor
 
-    def copier(self, conn: Any) -> Copier:
-        return Copier(self.cursor(conn))
+    def loader(self, conn: Any) -> Loader:
+        return Loader(self.cursor(conn))
 
     def real_array(self, values: array[float]) -> RealArray:
         return RealArray(values)

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import io
 import operator
 import re
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -27,7 +26,7 @@ from psycopg2 import extensions as ext
 from ...errors import ConfigurationError, DatabaseError, DataError
 from ..dialects.postgres import PostgresDialect
 from .base import Driver
-from .postgres import RESET, attributes_of, class_of, class_of_package, copy_sql
+from .postgres import RESET, attributes_of, class_of, class_of_package
 
 #: What a user may set for transactions: parts of psycopg2's own BEGIN, but settings of the session in autocommit.
 _SETTINGS = ("isolation_level", "readonly", "deferrable")
@@ -78,8 +77,8 @@ class Psycopg2Driver(Driver):
             ext.register_type(one, made)
         return made
 
-    def copier(self, conn: Any) -> Copier:
-        return Copier(self.cursor(conn))
+    def loader(self, conn: Any) -> Loader:
+        return Loader(self.cursor(conn))
 
     def real_array(self, values: array[float]) -> list[float]:
         return values.tolist()
@@ -146,15 +145,25 @@ class Psycopg2Driver(Driver):
         conn.close()
 
 
-class Copier:
-    """A cursor whose `execute` is a COPY into a temporary table."""
+class Loader:
+    """A cursor whose `execute` is a COPY; and the file that it reads."""
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
+        self._parts: Iterator[bytes] = iter(())
+        self.rowcount = 0
 
-    def execute(self, table: str, data: bytes) -> None:
+    def execute(self, sql: str, parts: Iterable[bytes]) -> Loader:
+        """Send all parts."""
+        self._parts = iter(parts)
         with self._cursor as cursor:
-            cursor.copy_expert(copy_sql(table), io.BytesIO(data))
+            cursor.copy_expert(sql, self)
+            self.rowcount = cursor.rowcount
+        return self
+
+    def read(self, size: int) -> bytes:
+        """Return the next part, whatever its size is."""
+        return next(self._parts, b"")
 
 
 def _settings(conn: Any) -> tuple[Any, ...]:

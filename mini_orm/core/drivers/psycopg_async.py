@@ -6,7 +6,7 @@ it waits, psycopg closes the connection, so each statement gets a task of its ow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
@@ -16,7 +16,7 @@ from psycopg.rows import tuple_row
 from ..._typing import Params, RawParams, Row
 from .awaited import AwaitedDriver
 from .base import Result
-from .postgres import PREPARED, RESET, copy_sql, deallocated
+from .postgres import PREPARED, RESET, deallocated
 from .psycopg import _PLAIN_SETTINGS, _SETTINGS, PsycopgDriver, RealArray, RealArrayDumper
 
 
@@ -39,9 +39,12 @@ class AsyncPsycopgDriver(AwaitedDriver, PsycopgDriver):
         await cursor.executemany(sql, rows)
         return max(cursor.rowcount, 0)
 
-    async def copy(self, conn: Any, table: str, data: bytes) -> None:
-        async with _cursor(conn) as cursor, cursor.copy(copy_sql(table)) as stream:
-            await stream.write(data)
+    async def load(self, conn: Any, sql: str, parts: Iterable[bytes]) -> int:
+        async with _cursor(conn) as cursor:
+            async with cursor.copy(sql.encode()) as stream:
+                for part in parts:
+                    await stream.write(part)
+            return max(cursor.rowcount, 0)
 
     async def fetch_one(self, conn: Any, sql: str, params: Params) -> Row | None:
         cursor = await _cursor(conn, params).execute(sql, params)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import pymysql  # type: ignore[import-untyped]  # it has no py.typed
 from pymysql.constants import SERVER_STATUS  # type: ignore[import-untyped]  # as above
 
+from ..._typing import Row
 from ...errors import DatabaseError
 from ..dialects.mysql import MySQLDialect
 from .base import Driver
@@ -62,6 +63,14 @@ class PyMySQLDriver(Driver):
 
     def cursor(self, conn: Any) -> Any:
         return _Cursor(conn)
+
+    def check_reading(self, conn: Any) -> None:
+        session = session_of(conn)
+        if session is not None:
+            session.check_reading()
+
+    def reading_cursor(self, conn: Any) -> Any:
+        return _ReadingCursor(conn)
 
     def refresh(self, conn: Any) -> None:
         # In autocommit nothing opens a transaction but a statement that says so, whose answer is always read.
@@ -159,6 +168,70 @@ class _Cursor(BufferedCursor):
         self.lastrowid = result.insert_id or None
         self.rowcount = matched(sql, result.message, result.affected_rows)
         return self
+
+
+class _ReadingCursor:
+    """A cursor that reads its answer in parts."""
+
+    __slots__ = ("_conn", "_result", "_session")
+
+    def __init__(self, conn: Any) -> None:
+        self._conn = conn
+        self._session = session_of(conn)
+        self._result: Any = None
+
+    def execute(self, sql: str, params: Any = None) -> _ReadingCursor:
+        conn = self._conn
+        statement = _statement(conn, self._session, sql, params)
+        decoders, use_unicode = conn.decoders, conn.use_unicode
+        try:
+            conn.decoders, conn.use_unicode = DECODERS, True
+            conn.query(statement, unbuffered=True)
+        except pymysql.MySQLError:
+            raise  # as in _Cursor
+        except BaseException:
+            conn._force_close()
+            raise
+        finally:
+            conn.decoders, conn.use_unicode = decoders, use_unicode
+        self._result = conn._result
+        self._note()
+        return self
+
+    def fetchmany(self, size: int) -> list[Row]:
+        """Return the next rows: `size` of them, or fewer at the end."""
+        rows: list[Row] = []
+        try:
+            while len(rows) < size and (row := self._result._read_rowdata_packet_unbuffered()) is not None:
+                rows.append(row)
+        except BaseException:
+            self._give_up()
+            raise
+        finally:
+            self._note()
+        return rows
+
+    def close(self) -> None:
+        """Read what is left: there is no other way to be rid of it."""
+        if self._result is None:
+            return
+        try:
+            if self._conn.open:
+                self._result._finish_unbuffered_query()
+        finally:
+            self._give_up()
+            self._note()
+
+    def _give_up(self) -> None:
+        """Close the connection if the answer has not ended: nobody knows how much of it was read."""
+        self._conn._result = None  # so that the server is asked what an error did to the transaction
+        if self._result.unbuffered_active:
+            self._result.unbuffered_active = False
+            self._conn._force_close()
+
+    def _note(self) -> None:
+        if self._session is not None:
+            self._session.is_reading = self._conn.open and self._result.unbuffered_active
 
 
 def _statement(conn: Any, session: Session | None, sql: str, params: Any) -> bytes:

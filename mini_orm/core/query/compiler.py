@@ -362,8 +362,7 @@ class Compiler:
         """Compile an INSERT of several rows without the omitted columns."""
         if 1 < rows < self.bulk_rows():  # what is left of many: hardly the same twice
             return self._insert_into(omitted, rows)
-        sql: str = self._plan(("insert_rows", rows, omitted), lambda: self._insert_into(omitted, rows))
-        return sql
+        return str(self._plan(("insert_rows", rows, omitted), lambda: self._insert_into(omitted, rows)))
 
     def bulk_rows(self) -> int:
         """Return how many rows with all columns one statement may insert."""
@@ -375,10 +374,14 @@ class Compiler:
         # What a db_type column holds is the driver's to know, and may be an array itself.
         return self.dialect.supports_array_rows and all(column.type.db_type is None for column in self.meta.columns)
 
+    def load(self, omitted: tuple[int, ...]) -> str:
+        """Compile the statement that takes rows without the omitted columns as text (`Dialect.load_text`)."""
+        columns = [column for place, column in enumerate(self.meta.columns) if place not in omitted]
+        return self.dialect.load_sql(self._table.quoted, [self._names[column.name] for column in columns])
+
     def insert_arrays(self) -> str:
         """Compile an INSERT of as many rows as the arrays have, with all columns."""
-        sql: str = self._plan(("insert_arrays",), self._make_insert_arrays)
-        return sql
+        return str(self._plan(("insert_arrays",), self._make_insert_arrays))
 
     def _make_insert_arrays(self) -> str:
         columns = self.meta.columns

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
 
 from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
@@ -93,19 +93,27 @@ class UnifiedRepository:
         return self.repo(cls).insert(obj)
 
     @overload
-    def insert_many(self, objects: Iterable[T], /) -> builtins.list[T]: ...
+    def insert_many(self, objects: Iterable[T], /, *, returning: Literal[True] = True) -> builtins.list[T]: ...
     @overload
-    def insert_many(self, model: type[T], objects: Iterable[T]) -> builtins.list[T]: ...
-    def insert_many(self, model: Any = ABSENT, objects: Any = ABSENT) -> Any:
+    def insert_many(
+        self, model: type[T], objects: Iterable[T], *, returning: Literal[True] = True
+    ) -> builtins.list[T]: ...
+    @overload
+    def insert_many(self, objects: Iterable[Any], /, *, returning: Literal[False]) -> int: ...
+    @overload
+    def insert_many(self, model: type[T], objects: Iterable[T], *, returning: Literal[False]) -> int: ...
+    def insert_many(self, model: Any = ABSENT, objects: Any = ABSENT, *, returning: bool = True) -> Any:
         """Insert objects of one model: `insert_many(users)` or `insert_many(User, users)`.
 
-        As `Repository.insert_many`; `insert_many([])` is `[]`.
+        As `Repository.insert_many`; `insert_many([])` is `[]`, or 0.
 
         Raises:
             TypeError: neither form was meant, or the objects are not all of the model.
         """
         cls, objects = forms.many_objects(model, objects)
-        return [] if cls is None else self.repo(cls).insert_many(objects)
+        if cls is None:
+            return [] if returning else 0
+        return self.repo(cls).insert_many(objects, returning=returning)
 
     @overload
     def create(self, obj: T, /, *, relations: Mapping[str, Any] | None = None) -> T: ...
@@ -133,6 +141,16 @@ class UnifiedRepository:
     ) -> builtins.list[T]:
         """Find objects, as `Repository.list`."""
         return self.repo(model).list(where, order_by, limit, offset)
+
+    def iterate(
+        self,
+        model: type[T],
+        where: WhereInput = None,
+        order_by: str | OrderBy | Sequence[str | OrderBy] | None = None,
+        batch_size: int = 1000,
+    ) -> Generator[T]:
+        """Find objects, and read them in parts, as `Repository.iterate`."""
+        return self.repo(model).iterate(where, order_by, batch_size)
 
     @overload
     def update(self, obj: object, /) -> int: ...

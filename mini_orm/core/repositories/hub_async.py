@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
 
 from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
@@ -72,13 +72,21 @@ class AsyncUnifiedRepository:
         return await self.repo(cls).insert(obj)
 
     @overload
-    async def insert_many(self, objects: Iterable[T], /) -> builtins.list[T]: ...
+    async def insert_many(self, objects: Iterable[T], /, *, returning: Literal[True] = True) -> builtins.list[T]: ...
     @overload
-    async def insert_many(self, model: type[T], objects: Iterable[T]) -> builtins.list[T]: ...
-    async def insert_many(self, model: Any = ABSENT, objects: Any = ABSENT) -> Any:
+    async def insert_many(
+        self, model: type[T], objects: Iterable[T], *, returning: Literal[True] = True
+    ) -> builtins.list[T]: ...
+    @overload
+    async def insert_many(self, objects: Iterable[Any], /, *, returning: Literal[False]) -> int: ...
+    @overload
+    async def insert_many(self, model: type[T], objects: Iterable[T], *, returning: Literal[False]) -> int: ...
+    async def insert_many(self, model: Any = ABSENT, objects: Any = ABSENT, *, returning: bool = True) -> Any:
         """Async twin of `UnifiedRepository.insert_many`."""
         cls, objects = forms.many_objects(model, objects)
-        return [] if cls is None else await self.repo(cls).insert_many(objects)
+        if cls is None:
+            return [] if returning else 0
+        return await self.repo(cls).insert_many(objects, returning=returning)
 
     @overload
     async def create(self, obj: T, /, *, relations: Mapping[str, Any] | None = None) -> T: ...
@@ -105,6 +113,16 @@ class AsyncUnifiedRepository:
     ) -> builtins.list[T]:
         """Async twin of `UnifiedRepository.list`."""
         return await self.repo(model).list(where, order_by, limit, offset)
+
+    def iterate(
+        self,
+        model: type[T],
+        where: WhereInput = None,
+        order_by: str | OrderBy | Sequence[str | OrderBy] | None = None,
+        batch_size: int = 1000,
+    ) -> AsyncGenerator[T]:
+        """Async twin of `UnifiedRepository.iterate`."""
+        return self.repo(model).iterate(where, order_by, batch_size)
 
     @overload
     async def update(self, obj: object, /) -> int: ...

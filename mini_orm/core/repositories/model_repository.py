@@ -6,8 +6,8 @@ The logic is in ops.py, ops_relations.py and ops_schema.py.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
@@ -17,6 +17,7 @@ from ..models import model_meta
 from ..query.compiler import compiler_for
 from ..schema.policy import Policy
 from . import ops, ops_schema
+from .given import listed
 from .ops_schema import Flags
 
 if TYPE_CHECKING:
@@ -120,16 +121,29 @@ class Repository(Generic[T]):
         """
         return self._run(ops.insert, self._compiler, self._model, obj)  # type: ignore[no-any-return]  # one of T
 
-    def insert_many(self, objects: Iterable[T]) -> builtins.list[T]:
+    @overload
+    def insert_many(self, objects: Iterable[T], *, returning: Literal[True] = True) -> builtins.list[T]: ...
+    @overload
+    def insert_many(self, objects: Iterable[T], *, returning: Literal[False]) -> int: ...
+    @overload
+    def insert_many(self, objects: Iterable[T], *, returning: bool) -> builtins.list[T] | int: ...
+    def insert_many(self, objects: Iterable[T], *, returning: bool = True) -> builtins.list[T] | int:
         """Insert objects in bulk, all or none. `[]` runs no SQL.
 
+        Args:
+            returning: `False` asks for no keys, and takes the quickest road that the database has (COPY on PostgreSQL).
+                The objects stay as they are.
+
         Returns:
-            The objects with their keys, in the order given.
+            The objects with their keys, in the order given; the number of rows where `returning` is `False`.
 
         Raises:
             As `insert`; then no row is kept and no object has changed.
         """
-        return self._run(ops.insert_many, self._compiler, self._model, ops.listed(objects, self._model))
+        from . import ops_load
+
+        operation = ops_load.bulk_operation(returning)
+        return self._run(operation, self._compiler, self._model, listed(objects, self._model))  # type: ignore[no-any-return]  # as overloaded
 
     def create(self, obj: T, *, relations: Mapping[str, Any] | None = None) -> T:
         """Insert an object, as `insert` does, and with it the objects that it is related to.
@@ -198,6 +212,36 @@ class Repository(Generic[T]):
         return self._run_where(
             ops.select, self._compiler, self._model, where=where, order_by=order_by, limit=limit, offset=offset
         )
+
+    def iterate(
+        self,
+        where: WhereInput = None,
+        order_by: str | OrderBy | Sequence[str | OrderBy] | None = None,
+        batch_size: int = 1000,
+    ) -> Generator[T]:
+        """Find objects, and read them in parts: `for user in users.iterate():`. Memory stays the same, however many.
+
+        Inside of a transaction it reads in that. Outside it has a connection to itself, in a read-only transaction,
+        from the first object that is asked for to the end: the last object, an error, or the generator's own end by
+        `break` or `close()`. On one connection other calls are refused meanwhile; of a pool they have others.
+
+        Args:
+            where: as for `list`.
+            order_by: as for `list`.
+            batch_size: how many rows are read at a time, from 1.
+
+        Returns:
+            A generator of objects. Rows that its own transaction changes meanwhile come as they were, or as they are.
+
+        Raises:
+            ValueError: `batch_size` is below 1.
+            QueryError: as `list`, at once.
+            TransactionError: later: the transaction that it reads in has ended; waiting would never end.
+        """
+        from . import iteration
+
+        reading = iteration.iteration(self._compiler, self._model, self._flags, where, order_by, batch_size)
+        return iteration.iterated(self._db, reading)
 
     def update(self, obj: T) -> int:
         """Write every column of an object to the row with its key. Never inserts.

@@ -6,8 +6,8 @@ The logic is in ops.py, ops_relations.py and ops_schema.py.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
@@ -16,8 +16,10 @@ from ..database.database_async import AsyncDatabase
 from ..models import model_meta
 from ..query.compiler import compiler_for
 from ..schema.policy import Policy
-from . import ops, ops_relations, ops_schema
+from . import ops, ops_load, ops_relations, ops_schema
 from .creation import creation, ends, links_of
+from .given import listed
+from .iteration import iterated_async, iteration
 from .ops_schema import Flags
 from .related import RelatedResult, included, models_of, reached
 
@@ -88,9 +90,16 @@ class AsyncRepository(Generic[T]):
         """Async twin of `Repository.insert`."""
         return await self._run(ops.insert, self._compiler, self._model, obj)
 
-    async def insert_many(self, objects: Iterable[T]) -> builtins.list[T]:
+    @overload
+    async def insert_many(self, objects: Iterable[T], *, returning: Literal[True] = True) -> builtins.list[T]: ...
+    @overload
+    async def insert_many(self, objects: Iterable[T], *, returning: Literal[False]) -> int: ...
+    @overload
+    async def insert_many(self, objects: Iterable[T], *, returning: bool) -> builtins.list[T] | int: ...
+    async def insert_many(self, objects: Iterable[T], *, returning: bool = True) -> builtins.list[T] | int:
         """Async twin of `Repository.insert_many`."""
-        return await self._run(ops.insert_many, self._compiler, self._model, ops.listed(objects, self._model))
+        operation = ops_load.bulk_operation(returning)
+        return await self._run(operation, self._compiler, self._model, listed(objects, self._model))
 
     async def create(self, obj: T, *, relations: Mapping[str, Any] | None = None) -> T:
         """Async twin of `Repository.create`."""
@@ -114,6 +123,16 @@ class AsyncRepository(Generic[T]):
         return await self._run_where(
             ops.select, self._compiler, self._model, where=where, order_by=order_by, limit=limit, offset=offset
         )
+
+    def iterate(
+        self,
+        where: WhereInput = None,
+        order_by: str | OrderBy | Sequence[str | OrderBy] | None = None,
+        batch_size: int = 1000,
+    ) -> AsyncGenerator[T]:
+        """Async twin of `Repository.iterate`."""
+        reading = iteration(self._compiler, self._model, self._flags, where, order_by, batch_size)
+        return iterated_async(self._db, reading)
 
     async def update(self, obj: T) -> int:
         """Async twin of `Repository.update`."""

@@ -9,7 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from ..objects import build
 from ..query.bulk import Bulk
 from ..query.compiler import ARRAY_ROWS, Compiler
 from ..query.statements import InsertPlan
+from .given import check_all
 
 T = TypeVar("T")
 #: How often `get_or_create` looks again for a row that another transaction inserted and deleted.
@@ -36,18 +37,6 @@ _ATTEMPTS = 10
 _MAX_KEY = 2**63 - 1
 
 Row = tuple[tuple[int, ...], list[Any]]
-
-
-def listed(objects: Any, cls: type) -> list[Any]:
-    """Read an iterable of objects to its end, before any lock is taken: it may use the database itself.
-
-    Raises:
-        TypeError: it is no iterable.
-    """
-    if isinstance(objects, cls) or not isinstance(objects, Iterable):
-        shown = f"one {cls.__name__}" if isinstance(objects, cls) else type(objects).__name__
-        raise TypeError(f"insert_many takes an iterable of {cls.__name__} objects, got {shown}")
-    return list(objects)
 
 
 async def get(executor: Executor, compiler: Compiler, cls: type, pk: Any) -> Any:
@@ -132,11 +121,7 @@ async def insert_many(executor: Executor, compiler: Compiler, cls: type, objects
     """Insert objects, all or none, and pair them with their keys."""
     if not objects:
         return []
-    for kind in set(map(type, objects)) - {cls}:
-        compiler.check(next(obj for obj in objects if type(obj) is kind), cls)
-    if compiler.uses_validation:
-        for obj in objects:
-            validate(obj)
+    check_all(compiler, cls, objects)
     inserted = await _insert_columns(executor, compiler, cls, objects)
     if inserted is not None:
         return inserted

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.database.executors import Executor
+from ...core.database.loading import load
 from ...core.database.transactions import Block, atomic
 from ...core.schema.apply import changing_schema
 from ...errors import CollectionExistsError, CollectionNotFoundError, ConfigurationError, VectorError
@@ -23,8 +24,8 @@ from .pgvector_indexes import VectorIndex
 from .pgvector_sql import (
     BY_ID,
     CATALOGUE,
+    COPY_INCOMING,
     FACTS_SQL,
-    INCOMING,
     Collection,
     Facts,
     catalogue_sql,
@@ -189,7 +190,7 @@ async def upsert(
 
     async def work() -> None:
         await executor.execute(before)
-        await executor.copy(INCOMING, data)
+        await load(executor, COPY_INCOMING, [data])
         await executor.execute(write)
         await executor.execute(after)
 

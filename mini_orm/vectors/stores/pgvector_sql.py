@@ -21,6 +21,7 @@ from .pgvector_indexes import MAX_HALF, MAX_INDEXED, VectorIndex
 CATALOGUE = "_miniorm_pgvector_collections"
 #: The temporary table that rows are copied into.
 INCOMING = "_miniorm_pgvector_rows"
+COPY_INCOMING = f'COPY pg_temp."{INCOMING}" FROM STDIN (FORMAT binary)'
 #: The most numbers of a vector.
 _MAX_DIMENSION = 16_000
 #: In bytes; PostgreSQL would cut a longer one.

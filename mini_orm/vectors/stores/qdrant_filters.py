@@ -118,7 +118,9 @@ class _Compiler:
     def _text(self, one: Text) -> Any:
         self._check_texts(one.key, [one.text])
         if one.op == "ENDSWITH" or not hasattr(self._models, "MatchSubstring"):
-            raise UnsupportedFilterError(f"{self._store} does not support C.{one.op.lower()} in filters, as that of {one.key!r}")
+            raise UnsupportedFilterError(
+                f"{self._store} does not support C.{one.op.lower()} in filters, as that of {one.key!r}"
+            )
 
         def having(path: str) -> Any:
             if one.op == "CONTAINS":
