@@ -6,10 +6,12 @@ it waits, psycopg closes the connection, so each statement gets a task of its ow
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
+from psycopg import generators
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
@@ -70,6 +72,10 @@ class AsyncPsycopgDriver(AwaitedDriver, PsycopgDriver):
 
     async def quiesce(self, conn: Any) -> None:
         # psycopg has waited by itself, unless its caller was gone at once: then the statement has no reader any more.
+        # Or it was cancelled while it began a COPY, and has left that open.
+        if conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            with contextlib.suppress(psycopg.Error):
+                await conn.wait(generators.copy_end(conn.pgconn, b"cancelled"))
         if conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
             await conn.close()
 
