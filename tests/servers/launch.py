@@ -23,6 +23,7 @@ def launch(parent: int, uid: int, gid: int, command: list[str]) -> None:
         os.setgid(gid)
         os.setuid(uid)
     if sys.platform == "linux":
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell has its background jobs, and their children, ignore it
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
         if os.getppid() != parent:
             sys.exit("who started the server has ended already")
