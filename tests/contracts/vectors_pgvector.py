@@ -257,6 +257,24 @@ class PgVectorTableContract(PgVectorCase):
         await self.refused_with(VectorError, "no schema 'nowhere'", self.store.create_collection, "nowhere.things", 2)
         await self.refused(CollectionNotFoundError, self.store.fetch, "nowhere.things")
 
+    async def test_the_search_path(self) -> None:
+        """E7: a name without a schema is looked for along the search path of now, in every call of a store."""
+        home, other = self.backend.database.schema, self.backend.database.other("other")["schema"]
+        for schema in (home, other):
+            await self.sql(f'SET search_path TO "{schema}"')
+            repo = await self.repo(metric="dot" if schema == home else "l2")
+            await maybe_await(repo.upsert([VectorRecord(schema, [3, 4])]))
+            await maybe_await(repo.fetch())
+        for schema, score in ((home, 25.0), (other, 0.0), (home, 25.0)):
+            await self.sql(f'SET search_path TO "{schema}"')
+            for count in (1, COPIED):
+                await maybe_await(self.store.upsert("things", [VectorRecord(f"{n}", [1, 0]) for n in range(count)]))
+                self.assertEqual(await maybe_await(self.store.count("things")), 1 + count)
+                self.assertEqual(await maybe_await(self.store.delete("things", [str(n) for n in range(count)])), count)
+            self.assertEqual([one.id for one in await maybe_await(self.store.fetch("things"))], [schema])
+            [found] = await maybe_await(self.store.query("things", [3, 4]))
+            self.assertEqual((found.id, found.score), (schema, score))
+
     async def test_what_is_no_collection(self) -> None:
         """E1 E7: a table of the user's is refused, and never dropped; neither is a view, or one that looks alike."""
         await self.repo("other")

@@ -89,7 +89,7 @@ async def _found(executor: Executor, name: str, facts: Facts) -> Collection | No
     if facts.oid is None or facts.dimension is None or not facts.has_catalogue:
         return None
     assert facts.schema is not None and facts.home is not None and facts.version is not None
-    dialect, (_, table) = executor.dialect, parts_of(name)
+    dialect, (schema, table) = executor.dialect, parts_of(name)
     sql = f"SELECT metric FROM {named(dialect, facts.schema, CATALOGUE)} WHERE name = %s::text"
     row = await executor.fetch_one(sql, [table])
     return (
@@ -97,7 +97,8 @@ async def _found(executor: Executor, name: str, facts: Facts) -> Collection | No
         if row is None
         else Collection(
             facts.oid,
-            named(dialect, facts.schema, table),
+            # Without a schema it is looked for anew by each statement: the search path may lead elsewhere by then.
+            named(dialect, table) if schema is None else named(dialect, schema, table),
             facts.dimension,
             VectorMetric(row[0]),
             named(dialect, facts.home),
