@@ -31,6 +31,7 @@ from mini_orm import (
     VectorValueError,
 )
 from mini_orm.vectors.filters import Compared, NoneOf, OneOf, matches
+from mini_orm.vectors.stores import chroma_clients
 from tests import servers
 from tests.contracts.vector_stores import bind_vector_contracts
 from tests.contracts.vectors import VectorQueryContract, VectorWriteContract
@@ -158,6 +159,43 @@ class Places(ChromaCase):
         self.addCleanup(lambda: store.client.delete_collection(name))
         repo.upsert([VectorRecord("a", [1, 0])])
         self.assertEqual([asyncio.run(ask()), asyncio.run(ask()), repo.count()], [1, 1, 1])
+
+    @unittest.skipIf(servers.chroma() is None, servers.reason("chroma"))
+    def test_event_loops_at_once(self) -> None:
+        """E7: a loop keeps its connections while another loop uses the store, and closes these alone."""
+        store = ChromaVectorStore(**(servers.chroma() or {}))
+        self.addCleanup(store.close)
+        name = f"mini_orm_test_{os.getpid()}_at_once"
+        self.repo(name, store).upsert([VectorRecord("a", [1, 0])])
+        self.addCleanup(lambda: store.client.delete_collection(name))
+        with (
+            asyncio.Runner() as one,
+            asyncio.Runner() as other,
+            mock.patch.object(chroma_clients, "_AwaitedParts", wraps=chroma_clients._AwaitedParts) as opened,
+        ):
+            for runner in (one, other, one, other):
+                self.assertEqual(runner.run(store.for_async().count(name)), 1)
+            one.run(store.aclose())
+            self.assertEqual(other.run(store.for_async().count(name)), 1)
+            self.assertEqual(opened.call_count, 2)
+            other.run(store.aclose())
+
+    @unittest.skipIf(servers.chroma() is None, servers.reason("chroma"))
+    def test_tasks(self) -> None:
+        """E3: of payloads that tasks write at the same time under one id one is there, and whole."""
+        name = f"mini_orm_test_{os.getpid()}_tasks"
+        payloads = [{f"k{n}": n, f"l{n}": [n]} for n in range(4)]
+
+        async def write() -> Any:
+            async with ChromaVectorStore(**(servers.chroma() or {})) as store:
+                repo = AsyncVectorRepository(store, name, dimension=2)
+                await repo.upsert([VectorRecord("a", [1, 0], {"old": 1})])
+                await asyncio.gather(*(repo.upsert([VectorRecord("a", [1, n], one)]) for n, one in enumerate(payloads)))
+                found = await repo.fetch()
+                store.client.delete_collection(name)
+                return found[0].payload
+
+        self.assertIn(asyncio.run(write()), payloads)
 
 
 class Collections(ChromaCase):

@@ -163,7 +163,8 @@ class AsyncChromaVectorStore:
 
     async def upsert(self, collection: str, records: Iterable[VectorRecord]) -> None:
         """Async twin of `ChromaVectorStore.upsert`."""
-        await self._ops.upsert(collection, records)
+        async with self._client.writing:
+            await self._ops.upsert(collection, records)
 
     async def query(
         self, collection: str, vector: Sequence[float], *, top_k: int = 10, filters: FilterInput | Filter = None
@@ -188,7 +189,8 @@ class AsyncChromaVectorStore:
 
     async def delete(self, collection: str, ids: Iterable[str]) -> int:
         """Async twin of `ChromaVectorStore.delete`."""
-        return await self._ops.delete(collection, ids)
+        async with self._client.writing:
+            return await self._ops.delete(collection, ids)
 
     async def delete_where(self, collection: str, filters: FilterInput | Filter) -> int:
         """Async twin of `ChromaVectorStore.delete_where`."""

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import threading
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,37 +98,50 @@ class BlockingClient:
 
 
 class AwaitedClient:
-    """A client of a server whose calls are awaited. It belongs to an event loop: another loop gets another one."""
+    """A client of a server whose calls are awaited. Each event loop has its own, as connections belong to a loop."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._loop: Any = lambda: None
-        self._client: Any = None
-        #: As in `BlockingClient`.
-        self.known: dict[str, Any] = {}
+        self._opened: dict[asyncio.AbstractEventLoop, _AwaitedParts] = {}
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """As in `BlockingClient`."""
+        return self._parts().known
+
+    @property
+    def writing(self) -> asyncio.Lock:
+        """What a task has to hold from reading which keys a payload has until it is replaced."""
+        return self._parts().writing
 
     async def open(self) -> None:
         """As `BlockingClient.open`."""
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop() is not loop:
-            settings = _server_settings("chromadb.api.async_fastapi.AsyncFastAPI", self._host, self._port)
-            self._loop, self._client, self.known = weakref.ref(loop), _AwaitedParts(settings), {}
+        self._parts()
 
     async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
         """As `BlockingClient.call`."""
-        return await getattr(self._client, method)(*arguments, **options)
+        return await getattr(self._parts(), method)(*arguments, **options)
 
     async def call_on(self, collection: Any, method: str, **options: Any) -> Any:
         """As `BlockingClient.call_on`."""
         return await getattr(collection, method)(**options)
 
     async def aclose(self) -> None:
-        """Close the client; the next call opens another."""
-        client, self._client = self._client, None
-        self.known = {}
-        if client is not None and self._loop() is asyncio.get_running_loop():
-            await client.aclose()
+        """Close the client of the running loop; the next call opens another."""
+        parts = self._opened.pop(asyncio.get_running_loop(), None)
+        if parts is not None:
+            await parts.aclose()
+
+    def _parts(self) -> _AwaitedParts:
+        loop = asyncio.get_running_loop()
+        found = self._opened.get(loop)
+        if found is None:
+            for ended in [one for one in list(self._opened) if one.is_closed()]:
+                self._opened.pop(ended, None)
+            settings = _server_settings("chromadb.api.async_fastapi.AsyncFastAPI", self._host, self._port)
+            found = self._opened[loop] = _AwaitedParts(settings)
+        return found
 
 
 class _BlockingParts:
@@ -180,6 +192,8 @@ class _AwaitedParts:
         # chromadb 1.5 has one dict for the connections of all clients, and closes all of them with one.
         self._server._clients = {}
         self._collection = AsyncCollection
+        self.known: dict[str, Any] = {}
+        self.writing = asyncio.Lock()
 
     async def create_collection(self, name: str, **options: Any) -> Any:
         embedder = options.pop("embedding_function")
