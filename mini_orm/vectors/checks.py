@@ -61,7 +61,8 @@ def float32(vector: Any, dimension: int, metric: VectorMetric, subject: str = "t
     dtype = getattr(vector, "dtype", None)
     if getattr(dtype, "kind", "f") not in _REAL:
         raise VectorValueError(f"{subject} is an array of another kind than real numbers")
-    is_float32 = dtype is not None and dtype.char == "f" and dtype.isnative  # then its bytes are taken as they are
+    # The bytes of numpy's own float32 are taken as they are; a tensor, or an array with a mask, is read by its numbers.
+    is_float32 = type(vector).__module__ == "numpy" and dtype is not None and dtype.char == "f" and dtype.isnative
     try:
         values = array("f", vector.tobytes() if is_float32 else vector)
     except (TypeError, ValueError, OverflowError):

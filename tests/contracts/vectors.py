@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from mini_orm import (
@@ -133,6 +134,13 @@ class VectorCollectionContract(Case):
             self.assertEqual(self.numbers(await maybe_await(repo.fetch())), [place])
 
 
+class Typed(list[float]):
+    """Numbers of one type, which other packages name otherwise than numpy, or with numpy's names."""
+
+    ndim = 1
+    dtype: Any = "float32"
+
+
 class VectorWriteContract(Case):
     """upsert, fetch, delete."""
 
@@ -156,7 +164,9 @@ class VectorWriteContract(Case):
 
     async def test_forms_of_vectors(self) -> None:
         """E1 E3: any sequence of numbers is a vector."""
-        forms: list[Any] = [[1, 2], (1.0, 2.0), array("f", [1, 2]), array("d", [1, 2]), range(1, 3)]
+        tensor, series = Typed([1.0, 2.0]), Typed([1.0, 2.0])
+        series.dtype = SimpleNamespace(kind="f", char="f", isnative=True)
+        forms: list[Any] = [[1, 2], (1.0, 2.0), array("f", [1, 2]), array("d", [1, 2]), range(1, 3), tensor, series]
         repo = await self.repo()
         await maybe_await(repo.upsert([self.record(place, form) for place, form in enumerate(forms)]))
         for found in await maybe_await(repo.fetch()):
