@@ -128,6 +128,8 @@ _TEXT_MATCHES = ("CONTAINS", "STARTSWITH", "ENDSWITH")
 
 def is_empty(filters: Any) -> bool:
     """Whether filters, as users give them, ask for nothing."""
+    if isinstance(filters, str | bytes):
+        return False  # no filter at all, which `parse` says
     return filters is None or (isinstance(filters, Mapping | Sequence) and not filters)
 
 

@@ -106,7 +106,7 @@ class VectorMappingContract(Case):
             error = await self.refused(QueryError, repo.query, [1, 0], filters={"k": value})
             self.assertIsInstance(error, TypeError)
             self.assertIn("'k'", str(error))
-        for filters in ({1: 1}, "k", 7):
+        for filters in ({1: 1}, "k", "", 7):
             self.assertIsInstance(await self.refused(QueryError, repo.query, [1, 0], filters=filters), TypeError)
 
 
