@@ -305,6 +305,17 @@ class Kinds(FaissCase):
         ):
             FaissVectorStore()
 
+    def test_a_file_without_faiss(self) -> None:
+        """E7: a MissingDependencyError, too: the file is as good as it was."""
+        with tempfile.TemporaryDirectory(prefix="mini_orm_faiss_") as directory:
+            path = Path(directory) / "store"
+            FaissVectorStore().save(path)
+            with (
+                mock.patch.dict(sys.modules, {"mini_orm.vectors.stores.faiss_index": None}),
+                self.assertRaisesRegex(MissingDependencyError, r"mini_orm\[faiss\]"),
+            ):
+                FaissVectorStore.load(path)
+
 
 class Files(FaissCase):
     """save and load."""
@@ -381,6 +392,24 @@ class Files(FaissCase):
         repo.delete(["x", "00000"])
         store.save(self.path)
         self.assertEqual(FaissVectorStore.load(self.path).count("c"), 4)
+
+    def test_a_file_keeps_its_mode_and_its_links(self) -> None:
+        """E3: what nobody else may read stays so, and a link leads to the new file."""
+        store, link = FaissVectorStore(), self.directory / ("n" * 250)
+        self.path.touch(mode=0o600)
+        link.symlink_to(self.path)
+        store.save(link)
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+        FaissVectorStore.load(self.path)
+
+    def test_names_that_no_file_has(self) -> None:
+        """Errors: a VectorError, as for any other path that can't be written."""
+        for path in ("", "a\0b", self.directory / ("n" * 300)):
+            for call in (FaissVectorStore().save, FaissVectorStore.load):
+                with self.assertRaises(VectorError):
+                    call(path)
+        self.assertEqual(list(self.directory.iterdir()), [])
 
     def test_no_file(self) -> None:
         """Errors: a VectorError that names the path; the error of the system is its cause."""

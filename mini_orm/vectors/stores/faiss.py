@@ -77,6 +77,7 @@ class FaissVectorStore(LocalStore["_Collection"]):
 
         Raises:
             VectorError: there is no such file; it is damaged, of another version, or none of `save`.
+            MissingDependencyError: faiss is not installed.
         """
         with reading(path) as file:
             summary = file.summary()

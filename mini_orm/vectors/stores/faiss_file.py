@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from uuid import uuid4
 from zipfile import ZipFile
 
-from ...errors import VectorError
+from ...errors import MissingDependencyError, VectorError
 
 _FORMAT = "FaissVectorStore of mini_orm"
 _VERSION = 1
@@ -76,20 +77,23 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Writer]:
     Raises:
         VectorError: it can't be written.
     """
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{uuid4().hex}")
     try:
-        with open(unfinished, "xb") as file:
-            with ZipFile(file, "w") as archive:
-                yield Writer(archive)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, target)
+        target = Path(os.path.realpath(path))  # of a link it is the file behind it that is written
+        unfinished = target.parent / f".{uuid4().hex}"
+        try:
+            with open(unfinished, "xb") as file:
+                with suppress(FileNotFoundError):
+                    shutil.copymode(target, unfinished)
+                with ZipFile(file, "w") as archive:
+                    yield Writer(archive)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, target)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(unfinished)
     except (OSError, ValueError) as exc:
-        raise VectorError(f"the store can't be saved to {str(target)!r}: {type(exc).__name__}") from exc
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(unfinished)
+        raise VectorError(f"the store can't be saved to {os.fspath(path)!r}: {type(exc).__name__}") from exc
 
 
 @contextmanager
@@ -102,7 +106,7 @@ def reading(path: str | os.PathLike[str]) -> Iterator[Reader]:
     try:
         with ZipFile(path) as archive:
             yield Reader(archive)
-    except VectorError:
+    except (VectorError, MissingDependencyError):
         raise
     except OSError as exc:
         raise VectorError(f"the file {os.fspath(path)!r} can't be read: {type(exc).__name__}") from exc
