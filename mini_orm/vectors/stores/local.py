@@ -106,12 +106,12 @@ class LocalCollection:
             return self._append(chosen(ids, places), chosen(payloads, places))
         known = [place for place in places if ids[place] in self._positions]
         fresh = [place for place in places if ids[place] not in self._positions]
-        self._rows.append(packed, fresh)
         self._rows.replace([self._positions[ids[place]] for place in known], packed, known)
         for place in known:
             position = self._positions[ids[place]]
             self._payloads[position] = payloads[place]
             self._index.replace(position, payloads[place])
+        self._rows.append(packed, fresh)
         self._append(chosen(ids, fresh), chosen(payloads, fresh))
         return None
 

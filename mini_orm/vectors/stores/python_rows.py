@@ -53,17 +53,17 @@ class PythonRows:
 
     def append(self, packed: Sequence[array[float]], places: Sequence[int]) -> None:
         """Add those of `packed` at the end."""
-        for place in places:
-            square, direction = self._measured(packed[place])
-            self._rows.append(packed[place])
-            self._scanned.append(direction)
-            self._squares.append(square)
+        # Measuring takes long, and may be interrupted: it comes before the columns change.
+        measured = [self._measured(packed[place]) for place in places]
+        self._rows += [packed[place] for place in places]
+        self._scanned += [direction for _, direction in measured]
+        self._squares += [square for square, _ in measured]
 
     def replace(self, positions: Sequence[int], packed: Sequence[array[float]], places: Sequence[int]) -> None:
         """Put those of `packed` into the places of rows."""
-        for position, place in zip(positions, places, strict=True):
-            self._rows[position] = packed[place]
-            self._squares[position], self._scanned[position] = self._measured(packed[place])
+        measured = [self._measured(packed[place]) for place in places]
+        for position, place, (square, direction) in zip(positions, places, measured, strict=True):
+            self._rows[position], self._squares[position], self._scanned[position] = packed[place], square, direction
 
     def remove(self, position: int) -> None:
         """Put the last row into the place of another."""
