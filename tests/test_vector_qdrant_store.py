@@ -27,6 +27,7 @@ from mini_orm import (
     CollectionExistsError,
     CollectionNotFoundError,
     ConfigurationError,
+    DimensionError,
     MissingDependencyError,
     QdrantVectorStore,
     UnsupportedFilterError,
@@ -289,7 +290,7 @@ class QdrantCollections(QdrantCase):
 
     def test_names(self) -> None:
         """E1: what a server refuses as a name is a ValueError, and in local mode no way into another folder."""
-        for name in ("", "a/b", "..", ".", "a\\b", "a?b", "a\0", "x" * 256):
+        for name in ("", "a/b", "..", ".", "a\\b", "a?b", "a\0", "x" * 256, "ü" * 128, "\ud800"):
             with self.subTest(name=name):
                 with self.assertRaisesRegex(ValueError, "name of a collection"):
                     self.repo(name)
@@ -309,6 +310,21 @@ class QdrantCollections(QdrantCase):
         with self.assertRaisesRegex(VectorError, "refused"):
             repo.query([1, 2])
         self.assertEqual(self.store.query("things", [1, 2, 3]), [])
+
+    def test_made_anew_with_another_dimension(self) -> None:
+        """E1: before a vector is refused it is asked again what the collection takes."""
+        from qdrant_client import models
+
+        self.repo().upsert([VectorRecord(one_id(1), [1, 2])])
+        for size in (3, 4):
+            self.store.client.delete_collection("things")
+            self.store.client.create_collection("things", models.VectorParams(size=size, distance=models.Distance.DOT))
+            if size == 3:
+                self.store.upsert("things", [VectorRecord(one_id(1), [1.0] * size)])
+            else:
+                self.assertEqual(self.store.query("things", [1.0] * size), [])
+        with self.assertRaises(DimensionError):
+            self.store.query("things", [1, 2])
 
     def test_the_store_alone(self) -> None:
         """E1 E2: it checks for itself, without a repository; without filters all are counted and deleted."""

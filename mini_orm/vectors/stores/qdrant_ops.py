@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from ...errors import CollectionExistsError, CollectionNotFoundError, VectorError
 from ..checks import checked_dimension, checked_ids, checked_records, checked_top_k, float32, latest
@@ -16,8 +16,9 @@ from ..records import VectorIdPolicy, VectorRecord, VectorSearchResult
 from .base import CollectionInfo
 from .qdrant_errors import Failure, failure_of
 from .qdrant_filters import compile_filter
-from .qdrant_payloads import norm_of, read_payload, written_payload
+from .qdrant_payloads import is_utf8, norm_of, read_payload, written_payload
 
+R = TypeVar("R")
 STORE = "QdrantVectorStore"
 #: A server takes 32 MB in a request, unless it is told otherwise.
 _REQUEST_BYTES = 16_000_000
@@ -60,7 +61,7 @@ class QdrantOperations:
 
         info = CollectionInfo(checked_dimension(dimension), metric_of(metric))
         if not _can_be_name(name):
-            raise ValueError('a name of a collection has 1 to 255 characters, without < > : " / \\ | ? *')
+            raise ValueError('a name of a collection has 1 to 255 bytes in UTF-8, without < > : " / \\ | ? *')
         if overwrite:
             await self._ask("delete_collection", name)
         distance = models.Distance(_DISTANCES[info.metric])
@@ -86,8 +87,7 @@ class QdrantOperations:
     async def upsert(self, collection: str, records: Iterable[VectorRecord]) -> None:
         listed = checked_records(records)
         ids = checked_ids([record.id for record in listed], VectorIdPolicy.UUID)
-        info = await self._info(collection)
-        vectors, norms = _packed(info, [record.vector for record in listed])
+        info, (vectors, norms) = await self._fitting(collection, _packed, [record.vector for record in listed])
         payloads = [written_payload(one.payload, norm, STORE) for one, norm in zip(listed, norms, strict=True)]
         places = latest(ids)
         for batch in _batches(places, payloads, info.dimension):
@@ -98,8 +98,7 @@ class QdrantOperations:
         self, collection: str, vectors: Iterable[Sequence[float]], *, top_k: int, filters: FilterInput | Filter
     ) -> list[list[VectorSearchResult]]:
         wanted, limit = self._compiled(filters), checked_top_k(top_k)
-        info = await self._info(collection)
-        asked = _asked(info, list(vectors))
+        info, asked = await self._fitting(collection, _asked, list(vectors))
         if limit > _MANY_RESULTS:
             limit = min(limit, await self._count(collection, wanted))
         if limit == 0 or not asked:
@@ -193,6 +192,23 @@ class QdrantOperations:
             found += await self._ask("query_batch_points", collection, requests=some)
         return [one.points for one in found]
 
+    async def _fitting(
+        self, collection: str, pack: Callable[[CollectionInfo, Sequence[Any]], R], vectors: Sequence[Any]
+    ) -> tuple[CollectionInfo, R]:
+        """Check vectors by what is known of a collection, and ask for that again before they are refused."""
+        known = self._known.get(collection)
+        info = await self._info(collection)
+        try:
+            return info, pack(info, vectors)
+        except VectorError:
+            if known is None:
+                raise
+            self._known.pop(collection, None)
+            info = await self._info(collection)
+            if info == known:
+                raise
+        return info, pack(info, vectors)
+
     async def _info(self, collection: str) -> CollectionInfo:
         """Return what a collection was created with."""
         info = self._known.get(collection) or await self.describe_collection(collection)
@@ -247,7 +263,9 @@ def _missing(collection: str) -> CollectionNotFoundError:
 
 
 def _can_be_name(name: str) -> bool:
-    return isinstance(name, str) and 0 < len(name) < 256 and _NOT_IN_NAMES.isdisjoint(name) and name not in (".", "..")
+    if not isinstance(name, str) or not is_utf8(name) or not 0 < len(name.encode()) < 256:
+        return False
+    return _NOT_IN_NAMES.isdisjoint(name) and name not in (".", "..")
 
 
 def _packed(info: CollectionInfo, vectors: Sequence[Any]) -> tuple[list[list[float]], list[float]]:
