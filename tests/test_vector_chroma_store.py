@@ -217,6 +217,11 @@ class Collections(ChromaCase):
             repo.upsert([VectorRecord("a", [1, 0])])
         other.upsert([VectorRecord("b", [1, 2, 3])])
         self.assertEqual([one.id for one in repo.fetch()], ["b"])
+        self.repo(store=other.store, dimension=4, metric="dot", overwrite=True)
+        self.assertEqual(repo.store.query("things", [0, 0, 0, 0]), [])
+        self.repo(store=other.store, dimension=2, metric="dot", overwrite=True)
+        repo.store.upsert("things", [VectorRecord("c", [0, 2])])
+        self.assertEqual(repo.query([0, 2])[0].score, 4.0)
 
     def test_made_by_two_at_once(self) -> None:
         """E1: who is the second gets a CollectionExistsError, though it was not there when he looked."""

@@ -4,7 +4,7 @@ Rules of this file:
 - Every operation is a coroutine that awaits nothing but its client. The plain store drives it without an event loop,
   the async one awaits it.
 - A collection that another client has deleted and made again has another identity in Chroma. An operation that finds
-  its own gone begins again with the one that has the name now.
+  its own gone, or refuses a vector that may fit by now, begins again with the one that has the name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ...errors import CollectionExistsError, CollectionNotFoundError, VectorError, VectorValueError
+from ...errors import CollectionExistsError, CollectionNotFoundError, DimensionError, VectorError, VectorValueError
 from ..checks import checked_dimension, checked_ids, checked_records, checked_top_k, latest
 from ..filters import Filter, FilterInput, parse
 from ..metrics import VectorMetric, metric_of
@@ -33,6 +33,8 @@ _METRICS = {space: metric for metric, space in _SPACES.items()}
 #: How many candidates a search follows at once. With Chroma's 100 it misses a tenth of the best of 2,000 random vectors
 #: of 384 numbers; with this it finds all of them.
 _EF_SEARCH = 400
+#: What may be wrong because the collection is another one by now. Vectors are refused before anything is written.
+_DOUBTFUL = (CollectionNotFoundError, DimensionError, VectorValueError)
 #: A longer answer than this is asked for only where there are so many records.
 _MANY = 1000
 _NAME = re.compile(r"(?!.*\.\.)(?!(\d+\.){3}\d+$)[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]")
@@ -229,7 +231,7 @@ class ChromaOperations:
         if known is not None:
             try:
                 return await operation(known)
-            except CollectionNotFoundError:
+            except _DOUBTFUL:
                 self._client.known.pop(name, None)
         found = await self._find(name)
         if found is None:
