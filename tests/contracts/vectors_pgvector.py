@@ -300,6 +300,21 @@ class PgVectorTableContract(PgVectorCase):
         again = await self.repo(dimension=3)
         self.assertEqual(await maybe_await(again.count()), 0)
 
+    async def test_a_table_in_the_place_of_a_collection(self) -> None:
+        """E1 E7: what somebody made in the place of one that was dropped by hand is no collection, and stays."""
+        await self.repo(dimension=2)
+        [(kind,)] = await self.sql(
+            "SELECT atttypid::regtype::text FROM pg_attribute "
+            "WHERE attrelid = 'things'::regclass AND attname = 'embedding'"
+        )
+        for columns in (f"id int, embedding {kind}(2)", f"id text, embedding {kind}(3), payload jsonb"):
+            with self.subTest(columns=columns):
+                await self.sql("DROP TABLE things")
+                await self.sql(f"CREATE TABLE things ({columns}); INSERT INTO things (id) VALUES ('7')")
+                call = self.store.create_collection
+                await self.refused_with(VectorError, "no collection", call, "things", 2, overwrite=True)
+                self.assertEqual(len(await self.sql("SELECT * FROM things")), 1)
+
     async def test_made_anew_by_another(self) -> None:
         """E1 E2: a store that knew the collection from before answers by its new metric and dimension."""
         await self.repo(metric="cosine")

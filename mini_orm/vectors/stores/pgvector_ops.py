@@ -90,8 +90,9 @@ async def _found(executor: Executor, name: str, facts: Facts) -> Collection | No
         return None
     assert facts.schema is not None and facts.home is not None and facts.version is not None
     dialect, (schema, table) = executor.dialect, parts_of(name)
-    sql = f"SELECT metric FROM {named(dialect, facts.schema, CATALOGUE)} WHERE name = %s::text"
-    row = await executor.fetch_one(sql, [table])
+    # Somebody may have dropped a collection, and made a table of his own that has its name.
+    sql = f"SELECT metric FROM {named(dialect, facts.schema, CATALOGUE)} WHERE name = %s::text AND dimension = %s::int"
+    row = await executor.fetch_one(sql, [table, facts.dimension])
     return (
         None
         if row is None

@@ -44,6 +44,8 @@ FACTS_SQL = (
     "LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'embedding' "
     "AND a.atttypid IN (SELECT oid FROM pg_type WHERE typname = 'vector') "
+    "AND 2 = (SELECT count(*) FROM pg_attribute AS b WHERE b.attrelid = c.oid AND (b.attname, b.atttypid) "
+    "IN (('id', 'text'::regtype), ('payload', 'jsonb'::regtype))) "
     "LEFT JOIN pg_extension AS e ON e.extname = 'vector' LEFT JOIN pg_namespace AS h ON h.oid = e.extnamespace"
 )
 #: What holds of a record with one of some ids.
