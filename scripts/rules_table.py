@@ -165,6 +165,8 @@ class Matrix:
         yield ""
 
     def _cell(self, contract: type, backend: type) -> str:
+        from tests.backends.cases import is_repeated  # `load` has put the project on the path
+
         wanted = {name for name in dir(contract) if name.startswith("test") and callable(getattr(contract, name))}
         missing = wanted - self._bound[contract].get(backend, set())
         lacks: list[str] = []
@@ -173,6 +175,8 @@ class Matrix:
             found = [one for one in asked if not getattr(backend, one, False)]
             if not found and contract.__qualname__ in self._chosen:
                 found = [contract.__qualname__]
+            if not found and is_repeated(contract, backend):
+                found = ["repeats_values"]
             if not found:
                 self.gaps.append(f"{contract.__qualname__}.{name} does not run on {backend.__qualname__}")
             lacks += found

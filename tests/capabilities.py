@@ -42,6 +42,7 @@ CAPABILITIES: Mapping[str, str] = {
     "reads_alone": "SQLite and PostgreSQL take statements while rows of another one are read",
     "refuses_commits": "only PostgreSQL checks at a COMMIT what could refuse it",
     "refuses_scripts": "PostgreSQL, mysqlclient and asyncmy run several statements of one text",
+    "repeats_values": "what values become its driver shows on the other face, and worker threads with another driver",
     "savepoints_begin": "outside of a transaction only SQLite takes a savepoint, which opens one",
     "shares_names": "names of MySQL's indexes are those of one table, and names of tables may mind case",
     "stores_anything": "only SQLite's columns take values of any type, and text of any bytes",

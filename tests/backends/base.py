@@ -38,6 +38,8 @@ class Backend:
     package: str | None = None
     #: Of its database's drivers the first of its face: it does long tests in full, and a quick run takes it.
     is_first = False
+    #: What values and SQL are to its driver shows on the other face, and what worker threads do with another driver.
+    repeats_values = False
     #: The database is a file, or in memory.
     uses_file = True
     #: Who writes has the whole database locked, and who reads keeps it from being committed.

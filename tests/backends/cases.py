@@ -26,6 +26,33 @@ from tests.backends.families import BACKENDS
 from tests.backends.sqlite import SyncSqlite3
 
 Test = TypeVar("Test", bound=Callable[..., Any])
+#: Modules of contracts about models, SQL and values, to which it is all one what carries a statement.
+ABOUT_VALUES = {
+    "tests.test_types_property",
+    *(
+        f"tests.contracts.{name}"
+        for name in [
+            "codecs",
+            "hostile",
+            "model_columns",
+            "model_names",
+            "model_rows",
+            "models",
+            "queries",
+            "query_changes",
+            "query_groups",
+            "query_paths",
+            "query_related",
+            "relations",
+            "relations_load",
+            "schema",
+            "schema_live",
+            "types",
+            "types_decimal",
+            "validation",
+        ]
+    ),
+}
 
 
 class Handle:
@@ -237,6 +264,11 @@ def _has(backend: type[Any], capabilities: Iterable[str]) -> bool:
     return all(getattr(backend, one, False) for one in capabilities)
 
 
+def is_repeated(contract: type, backend: type[Any]) -> bool:
+    """Whether other backends show all that a contract could find on this one."""
+    return getattr(backend, "repeats_values", False) and contract.__module__ in ABOUT_VALUES
+
+
 def _is_left_out(backend: type[Any]) -> bool:
     """Whether a quick run leaves a backend out: it takes the first drivers, of a server the one that is awaited."""
     return IS_QUICK and not (backend.is_first and (backend.server is None or backend.face == "async"))
@@ -252,6 +284,8 @@ def bind_all(
     backends = tuple(backends)
     for contract in contracts:
         for backend in backends:
-            if _has(backend, getattr(contract, "requires", ())) and not _is_left_out(backend):
+            if is_repeated(contract, backend) or _is_left_out(backend):
+                continue
+            if _has(backend, getattr(contract, "requires", ())):
                 bound = bind(contract, backend, case)
                 namespace[bound.__name__] = bound

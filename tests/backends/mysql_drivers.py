@@ -197,6 +197,7 @@ class WorkerMySQLClient(SyncMySQLClient):
     """`AsyncDatabase` over mysqlclient: operations run in a worker thread."""
 
     name = "mysqlclient-worker"
+    repeats_values = True
     face = "async"
     supports_blocking_calls = False
     supports_tasks = True

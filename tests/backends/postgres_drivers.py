@@ -241,6 +241,7 @@ class WorkerPsycopg2(SyncPsycopg2):
     """`AsyncDatabase` over psycopg2: operations run in a worker thread."""
 
     name = "psycopg2-worker"
+    repeats_values = True
     face = "async"
     supports_blocking_calls = False
     supports_tasks = True

@@ -414,13 +414,13 @@ class RaceContract(ServerTools):
         """Yield each level, and whether a transaction of it can't see a row that came later, with a pool for that."""
         for level in LEVELS:
             with self.subTest(level=level):
-                self.look.execute("DELETE FROM account")
+                self.look.execute("TRUNCATE TABLE account")
                 await self.new_pool(isolation=level)
                 yield level, level in self.sessions.blind_levels
         for level in self.sessions.overtaken_levels:
             if level not in self.sessions.blind_levels:
                 with self.subTest(level=level, snapshots=True):
-                    self.look.execute("DELETE FROM account")
+                    self.look.execute("TRUNCATE TABLE account")
                     await self.new_pool(isolation=level, snapshots=True)
                     yield level, True
 
