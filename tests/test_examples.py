@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import os
 import subprocess
 import sys
@@ -20,6 +21,14 @@ EXAMPLES = [path for kind in ("sql", "vector") for path in sorted((ROOT / "examp
 #: Those that need a server say in their names which one.
 ON_POSTGRES = [path for path in EXAMPLES if "postgres" in path.stem or "pgvector" in path.stem]
 ON_MYSQL = [path for path in EXAMPLES if "mysql" in path.stem]
+#: Those that need a package say which one, and end, where it is missing.
+PACKAGES = {"faiss": "faiss", "qdrant": "qdrant_client", "chroma": "chromadb"}
+MISSING = [
+    path
+    for path in EXAMPLES
+    for name, package in PACKAGES.items()
+    if name in path.stem and importlib.util.find_spec(package) is None
+]
 #: What stands above the output, which is indented, at the end of an example's docstring.
 MARK = "\nIt prints:\n\n"
 
@@ -55,7 +64,7 @@ class ExamplesTest(unittest.TestCase):
 
     def test_every_example_prints_what_it_says(self) -> None:
         """Those that need no server."""
-        paths = [path for path in EXAMPLES if path not in (*ON_POSTGRES, *ON_MYSQL)]
+        paths = [path for path in EXAMPLES if path not in (*ON_POSTGRES, *ON_MYSQL, *MISSING)]
         self.assertGreaterEqual(len(paths), 2)
         self.check(paths)
 
@@ -70,6 +79,14 @@ class ExamplesTest(unittest.TestCase):
         """Those that need MariaDB or MySQL."""
         self.assertGreaterEqual(len(ON_MYSQL), 2)
         self.check(ON_MYSQL)
+
+    def test_without_a_package(self) -> None:
+        """They say in one line which one is missing, and the extra that has it."""
+        for path in MISSING:
+            with self.subTest(path.name):
+                done = run(path)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertRegex(done.stderr, r"\A[^\n]*pip install \"mini_orm\[\w+\]\"[^\n]*\n\Z")
 
     def test_without_a_server(self) -> None:
         """They say in one line what was wrong, and which variables name a server."""
