@@ -20,7 +20,7 @@ from .operations import FEWEST, FOOTPRINTS, SECTIONS, SWEEPS, Footprint, Sweep
 from .report import Memories, Times, as_text
 
 PAGE = Path(__file__).parent.with_name("growth.md")
-#: Rounds that count, after one that does not; and those of a size that takes long.
+#: Rounds that count, after one that does not; and those of a size that takes long, and is warm by the ones before.
 REPEATS, QUICK_REPEATS, LARGE_REPEATS = 9, 1, 2
 _LARGE = 1_000_000
 #: Rows of `entries`: the largest size that is measured.
@@ -85,9 +85,15 @@ class Growth:
         for size in self._sizes(sweep):
             say(f"{sweep.operation.name}, {size:,} {sweep.of} …")
             calls = sweep.calls(size)
-            repeats = LARGE_REPEATS if size >= _LARGE else self.repeats
-            calls = min(calls, _QUICK_CALLS) if self._quick else calls
-            found.by_size[size] = measure(sweep.operation, self._contestants, rows=size, calls=calls, repeats=repeats)
+            is_large = size >= _LARGE
+            found.by_size[size] = measure(
+                sweep.operation,
+                self._contestants,
+                rows=size,
+                calls=min(calls, _QUICK_CALLS) if self._quick else calls,
+                repeats=LARGE_REPEATS if is_large else self.repeats,
+                warms_up=not is_large,
+            )
         return found
 
     def memory(self, footprint: Footprint) -> Memories:

@@ -64,6 +64,10 @@ def _number(value: float | None, digits: int = 2) -> str:
     return GAP if value is None else f"{value:,.{digits}f}"
 
 
+def _microseconds(seconds: float | None) -> str:
+    return GAP if seconds is None else _number(seconds * 1e6, 2 if seconds >= 1e-6 else 3)
+
+
 def _mark(is_flat: bool, times: float | None) -> str:
     return f"over {FLAT}" if is_flat and times is not None and round(times, 2) > FLAT else ""
 
@@ -76,7 +80,7 @@ def _time_lines(times: Times) -> Iterator[list[str]]:
         line = [sweep.operation.title, f"{size:,} {sweep.of}", sweep.operation.unit]
         for name, column in columns.items():
             shortest = column[place]
-            line += [_number(None if shortest is None else shortest * 1e6), _number(grown[name][place])]
+            line += [_microseconds(shortest), _number(grown[name][place])]
         differing = f"results differ: {', '.join(sorted(result.disagreeing))}" if result.disagreeing else ""
         yield [*line, _number(result.median_ratio(OURS)), differing or _mark(sweep.is_flat, grown[OURS][place])]
 
