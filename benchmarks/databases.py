@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -46,6 +46,14 @@ class Databases(AbstractContextManager["Databases"]):
         """Make a filled database; return the address that a contestant opens it by."""
 
     @abstractmethod
+    def open(self, address: str) -> Database:
+        """Open one of them."""
+
+    @abstractmethod
+    def settle(self, db: Database, tables: Iterable[str]) -> None:
+        """Leave nothing to be done about tables by the database itself, in the middle of somebody's turn."""
+
+    @abstractmethod
     def versions(self) -> dict[str, str]:
         """Return the versions of the database and of the packages that reach it, by name."""
 
@@ -57,15 +65,21 @@ class SqliteFiles(Databases):
         self._directory = tempfile.TemporaryDirectory(prefix="mini_orm_benchmark_")
         self._made = 0
         self._original = Path(self._directory.name) / "original.sqlite3"
-        with Database(connect(self._original)) as db:
+        with self.open(str(self._original)) as db:
             fill(db, rows)
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.settle(db, FIELDS)
 
     def new(self) -> str:
         self._made += 1
         path = self._original.with_name(f"{self._made}.sqlite3")
         shutil.copyfile(self._original, path)
         return str(path)
+
+    def open(self, address: str) -> Database:
+        return Database(connect(address))
+
+    def settle(self, db: Database, tables: Iterable[str]) -> None:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def versions(self) -> dict[str, str]:
         return {"SQLite": sqlite3.sqlite_version, "aiosqlite": package_version("aiosqlite")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any
@@ -34,7 +35,7 @@ class MySQLDatabases(Databases):
             self._admin = stack.enter_context(closing(_admin()))
             stack.callback(self._drop)
             self._original = self._create()
-            with Database(connect(_PACKAGE, self._original)) as db:
+            with self.open(self._original) as db:
                 fill(db, rows)
             self._stack = stack.pop_all()
 
@@ -57,16 +58,21 @@ class MySQLDatabases(Databases):
 
     def new(self) -> str:
         name = self._create()
-        with Database(connect(_PACKAGE, name)) as db:
+        with self.open(name) as db:
             apply_schema(db, MODELS)
-        for table in FIELDS:
-            original = f"{name}.original_{table}"
-            self._run(f"CREATE TABLE {original} AS SELECT * FROM {self._original}.{table}")
-            self._run(f"INSERT INTO {name}.{table} SELECT * FROM {original}")
-            # The server would look after the rows by itself, in the middle of somebody's turn.
-            self._run(f"ALTER TABLE {name}.{table} STATS_AUTO_RECALC = 0")
-            self._run(f"ANALYZE TABLE {name}.{table}")
+            for table in FIELDS:
+                db.execute(f"CREATE TABLE original_{table} AS SELECT * FROM {self._original}.{table}")
+                db.execute(f"INSERT INTO {table} SELECT * FROM original_{table}")
+            self.settle(db, FIELDS)
         return name
+
+    def open(self, address: str) -> Database:
+        return Database(connect(_PACKAGE, address))
+
+    def settle(self, db: Database, tables: Iterable[str]) -> None:
+        for table in tables:
+            db.execute(f"ALTER TABLE {table} STATS_AUTO_RECALC = 0")
+            db.fetchall(f"ANALYZE TABLE {table}")
 
     def versions(self) -> dict[str, str]:
         number, _, build = self._run("SELECT VERSION()").partition("-")

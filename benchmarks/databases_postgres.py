@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -35,9 +36,9 @@ class PostgresDatabases(Databases):
                 raise NotAvailable(f"the PostgreSQL server that variables name can't be reached: {exc}") from exc
             stack.callback(self._drop)
             self._original = self._create("template1")
-            with Database(connect(self._original)) as db:
+            with self.open(self._original) as db:
                 fill(db, rows)
-                _settle(db)
+                self.settle(db, [*FIELDS, *(f"original_{table}" for table in FIELDS)])
             self._stack = stack.pop_all()
 
     def _create(self, template: str) -> str:
@@ -53,6 +54,14 @@ class PostgresDatabases(Databases):
     def new(self) -> str:
         return self._create(self._original)
 
+    def open(self, address: str) -> Database:
+        return Database(connect(address))
+
+    def settle(self, db: Database, tables: Iterable[str]) -> None:
+        for table in tables:
+            db.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+            db.execute(f"VACUUM (ANALYZE) {table}")
+
     def versions(self) -> dict[str, str]:
         server = self._admin.info.parameter_status("server_version") or "unknown"
         return {
@@ -65,11 +74,3 @@ class PostgresDatabases(Databases):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-
-
-def _settle(db: Database) -> None:
-    """Leave the server nothing to do with the tables by itself, in the middle of somebody's turn."""
-    for table in FIELDS:
-        db.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
-        db.execute(f"VACUUM (ANALYZE) {table}")
-        db.execute(f"VACUUM (ANALYZE) original_{table}")

@@ -145,7 +145,13 @@ def disagreeing(digests: Mapping[str, str]) -> set[str]:
 
 
 def measure(
-    operation: Operation, contestants: Sequence[RemoteContestant], *, rows: int, calls: int, repeats: int
+    operation: Operation,
+    contestants: Sequence[RemoteContestant],
+    *,
+    rows: int,
+    calls: int,
+    repeats: int,
+    warms_up: bool = True,
 ) -> Result:
     """Let all who can do an operation take turns: one round to warm up, then `repeats` that count.
 
@@ -154,7 +160,7 @@ def measure(
     """
     able = [contestant for contestant in contestants if operation.name in contestant.operations]
     result = Result(operation, {contestant.name: [] for contestant in able})
-    for number in range(repeats + 1):
+    for number in range(0 if warms_up else 1, repeats + 1):
         for contestant in able:
             contestant.prepare(operation, number, rows, calls)
         seconds = {contestant.name: contestant.run() for contestant in able}

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from .contestants.base import Contestant
-from .operations import BY_NAME
 
 #: Packages that are here, so that a missing module of theirs is a mistake. Any other one is a contestant's own.
 OURS = ("benchmarks", "mini_orm", "tests")
@@ -31,7 +30,7 @@ def digest_of(*values: Any) -> str:
 
 def turn(contestant: Contestant, name: str, number: int, rows: int, calls: int) -> Iterator[dict[str, Any]]:
     """Yield the answers of one turn: ready; the seconds of a call or row; the digest, when all is put back."""
-    operation = BY_NAME[name]
+    operation = contestant.catalogue[name]
     batch = operation.prepare(operation.round(number, rows, calls))
     call, arguments = getattr(contestant, name), contestant.given(name, batch.arguments)
     gc.collect()  # everybody starts with the same debts to the collector: none

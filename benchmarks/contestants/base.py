@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
-from ..operations import BY_NAME
+from ..operations import BY_NAME, Operation
 
 T = TypeVar("T")
 #: How many at once, where an operation is one of tasks; and the connections that they have.
@@ -21,13 +21,15 @@ class Contestant:
     Its database has the tables of models.py, with their rows, when the contestant is made.
     """
 
+    #: The operations that there are, by name.
+    catalogue: ClassVar[Mapping[str, Operation]] = BY_NAME
     #: Its process stays on one processor, the same for all: two of them are seldom equally busy.
     uses_one_processor = True
 
     @property
     def operations(self) -> list[str]:
         """The names of the operations that it can do."""
-        return [name for name in BY_NAME if hasattr(self, name)]
+        return [name for name in self.catalogue if hasattr(self, name)]
 
     def given(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
         """Return what the calls of an operation get, before the clock runs: here, what everybody gets."""
@@ -74,11 +76,11 @@ class AsyncContestant(Contestant):
         return found
 
 
-async def in_tasks(call: Callable[[int], Awaitable[T]], keys: Sequence[int]) -> list[T]:
+async def in_tasks(call: Callable[[int], Awaitable[T]], keys: Sequence[int], tasks: int = TASKS) -> list[T]:
     """Call for every key, in tasks that have an equal share of the keys each; return the results, task by task."""
 
     async def work(share: Sequence[int]) -> list[T]:
         return [await call(key) for key in share]
 
-    shares = await asyncio.gather(*(work(keys[place::TASKS]) for place in range(TASKS)))
+    shares = await asyncio.gather(*(work(keys[place::tasks]) for place in range(tasks)))
     return [result for share in shares for result in share]

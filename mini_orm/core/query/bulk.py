@@ -8,13 +8,16 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..codecs import Codec
 from ..models import ModelMeta
 
 _NONE = type(None)
+#: Objects that are turned into columns at a time: for each column all of them are visited, and more than these would be
+#: in no cache of the processor any more.
+_PART = 1000
 
 
 class Bulk(NamedTuple):
@@ -52,7 +55,7 @@ class BulkEncoder:
         """Encode objects; `None` where they are not alike, or a value is refused."""
         columns: list[Sequence[Any] | None] = []
         try:
-            for place, values in enumerate(zip(*map(self._fields, objects), strict=True)):
+            for place, values in enumerate(self._values(objects)):
                 types = set(map(type, values))
                 if _NONE not in types:
                     columns.append(self._encoded(place, values, types))
@@ -66,6 +69,17 @@ class BulkEncoder:
         except Exception:  # encoders fail in their own ways; `Compiler.row` says where and why
             return None
         return Bulk(columns)
+
+    def _values(self, objects: Sequence[Any]) -> Iterable[Sequence[Any]]:
+        """Return the values of each column."""
+        if len(objects) <= _PART:
+            return zip(*map(self._fields, objects), strict=True)
+        columns: list[list[Any]] = [[] for _ in self._codecs]
+        for start in range(0, len(objects), _PART):
+            part = zip(*map(self._fields, objects[start : start + _PART]), strict=True)
+            for column, values in zip(columns, part, strict=True):
+                column.extend(values)
+        return columns
 
     def _encoded(self, place: int, values: Sequence[Any], types: set[type]) -> Sequence[Any]:
         codec = self._codecs[place]

@@ -81,8 +81,10 @@ def iterated(db: Database, reading: Iteration) -> Generator[Any]:
         begun, objects = tx.run(begin)
         stream = begun
         while objects:
+            is_full = len(objects) == reading.size
             yield from objects
-            objects = tx.run(reading.read, begun) if len(objects) == reading.size else []
+            del objects  # or it would stay while the next part is read
+            objects = tx.run(reading.read, begun) if is_full else []
         has_ended = True
     finally:
         if around is not None:
@@ -116,9 +118,11 @@ async def _iterated_async(db: AsyncDatabase, reading: Iteration, reader: Sequenc
         stream = begun
         stream.reader = reader[0]
         while objects:
+            is_full = len(objects) == reading.size
             for obj in objects:
                 yield obj
-            objects = await tx.run(reading.read, begun) if len(objects) == reading.size else []
+            del objects  # or it would stay while the next part is read
+            objects = await tx.run(reading.read, begun) if is_full else []
         has_ended = True
     finally:
         if around is not None:

@@ -1,0 +1,9 @@
+"""The command: `python -m benchmarks.growth`."""
+
+from __future__ import annotations
+
+import sys
+
+from .command import main
+
+sys.exit(main())
