@@ -1,0 +1,57 @@
+"""Which answer an error of mini_orm is. No handler of a path catches them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from mini_orm import CodecError, LockTimeout, PoolTimeout, QueryError, UniqueViolation, ValidationError
+
+#: Fields that a request calls by another name than their model does.
+NAMES = {("Author", "name"): "author"}
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer for the whole application."""
+    app.add_exception_handler(ValidationError, invalid)
+    app.add_exception_handler(CodecError, unstorable)
+    app.add_exception_handler(QueryError, unanswerable)
+    app.add_exception_handler(UniqueViolation, taken)
+    app.add_exception_handler(PoolTimeout, busy)
+    app.add_exception_handler(LockTimeout, busy)
+
+
+def problem(place: str, model: str, field: str | None, rule: str, message: str) -> dict[str, Any]:
+    """Write one thing that is wrong as FastAPI itself does."""
+    name = NAMES.get((model, field or ""), field)
+    return {"loc": [place] if name is None else [place, name], "msg": message, "type": rule}
+
+
+async def invalid(request: Request, error: Any) -> JSONResponse:
+    """422: an object breaks the rules of its model; every broken one is told."""
+    return JSONResponse({"detail": [problem("body", error.model, *failure) for failure in error.errors]}, 422)
+
+
+async def unstorable(request: Request, error: Any) -> JSONResponse:
+    """422: a value that its column can't hold, such as a text with a NUL."""
+    return JSONResponse({"detail": [problem("body", error.model, error.field, "value", str(error))]}, 422)
+
+
+async def unanswerable(request: Request, error: Any) -> JSONResponse:
+    """422: a filter with such a value. Any other query that can't be meant is a mistake of the application's own."""
+    cause = error.__cause__
+    if not isinstance(cause, CodecError):
+        raise error
+    return JSONResponse({"detail": [problem("query", cause.model or "", cause.field, "value", str(error))]}, 422)
+
+
+async def taken(request: Request, error: Any) -> JSONResponse:
+    """409: another row has the value of a key or a unique column."""
+    return JSONResponse({"detail": f"{', '.join(error.columns or ['key'])}: is taken already"}, 409)
+
+
+async def busy(request: Request, error: Any) -> JSONResponse:
+    """503: no connection came free, or a lock was not had, in time; nothing was changed."""
+    return JSONResponse({"detail": "busy, try again"}, 503, {"Retry-After": "1"})
