@@ -48,8 +48,8 @@ async def unanswerable(request: Request, error: Any) -> JSONResponse:
 
 
 async def taken(request: Request, error: Any) -> JSONResponse:
-    """409: another row has the value of a key or a unique column."""
-    return JSONResponse({"detail": f"{', '.join(error.columns or ['key'])}: is taken already"}, 409)
+    """409: another row has the value of a key or a unique column. Which one, not every database says in `.columns`."""
+    return JSONResponse({"detail": "what has to be unique is taken already"}, 409)
 
 
 async def busy(request: Request, error: Any) -> JSONResponse:
