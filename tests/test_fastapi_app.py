@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import importlib.util
@@ -66,6 +67,7 @@ class ApplicationTest(unittest.IsolatedAsyncioTestCase):
         importlib.import_module("fastapi_app.app")  # takes a second, which no event loop should stand still for
 
     async def asyncSetUp(self) -> None:
+        asyncio.get_running_loop().set_debug(False)
         directory = self.enterContext(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         self.database = self.url() or f"sqlite:///{directory}/articles.sqlite3"
         self.addAsyncCleanup(self.clean)
