@@ -13,7 +13,6 @@ import types
 import unittest
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from tests.test_readme import python_blocks
 
@@ -97,8 +96,10 @@ class PagesTest(unittest.TestCase):
         """README: they run, and print what their comments say."""
         text = read("CONTRIBUTING.md")
         module = types.ModuleType("mini_orm_contributing")
+        sys.modules[module.__name__] = module  # where annotations of its models are looked up
+        self.addCleanup(sys.modules.pop, module.__name__)
         printed = io.StringIO()
-        with mock.patch.dict(sys.modules, {module.__name__: module}), contextlib.redirect_stdout(printed):
+        with contextlib.redirect_stdout(printed):
             for _, source in python_blocks(text):
                 exec(compile(source, "CONTRIBUTING.md", "exec"), vars(module))
         promised = re.findall(r"^print\(.*\)  # (.+)$", text, re.MULTILINE)

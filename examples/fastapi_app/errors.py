@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from mini_orm import CodecError, LockTimeout, PoolTimeout, QueryError, UniqueViolation, ValidationError
+from mini_orm import CodecError, LockTimeout, QueryError, UniqueViolation, ValidationError
 
 #: Fields that a request calls by another name than their model does.
 NAMES = {("Author", "name"): "author"}
@@ -19,7 +19,6 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(CodecError, unstorable)
     app.add_exception_handler(QueryError, unanswerable)
     app.add_exception_handler(UniqueViolation, taken)
-    app.add_exception_handler(PoolTimeout, busy)
     app.add_exception_handler(LockTimeout, busy)
 
 
@@ -53,5 +52,5 @@ async def taken(request: Request, error: Any) -> JSONResponse:
 
 
 async def busy(request: Request, error: Any) -> JSONResponse:
-    """503: no connection came free, or a lock was not had, in time; nothing was changed."""
+    """503: a lock was not had in time; nothing was changed."""
     return JSONResponse({"detail": "busy, try again"}, 503, {"Retry-After": "1"})
