@@ -7,7 +7,15 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from mini_orm import CodecError, LockTimeout, QueryError, UniqueViolation, ValidationError
+from mini_orm import (
+    CodecError,
+    DeadlockDetected,
+    LockTimeout,
+    QueryError,
+    SerializationFailure,
+    UniqueViolation,
+    ValidationError,
+)
 
 #: Fields that a request calls by another name than their model does.
 NAMES = {("Author", "name"): "author"}
@@ -19,7 +27,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(CodecError, unstorable)
     app.add_exception_handler(QueryError, unanswerable)
     app.add_exception_handler(UniqueViolation, taken)
-    app.add_exception_handler(LockTimeout, busy)
+    for error in (LockTimeout, DeadlockDetected, SerializationFailure):
+        app.add_exception_handler(error, busy)
 
 
 def problem(place: str, model: str, field: str | None, rule: str, message: str) -> dict[str, Any]:
@@ -52,5 +61,5 @@ async def taken(request: Request, error: Any) -> JSONResponse:
 
 
 async def busy(request: Request, error: Any) -> JSONResponse:
-    """503: a lock was not had in time; nothing was changed."""
+    """503: another transaction was in the way; nothing was changed."""
     return JSONResponse({"detail": "busy, try again"}, 503, {"Retry-After": "1"})
