@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Makes .venv, installs what requirements-docs.txt names, and serves the documentation site; arguments go to mkdocs:
+# `./scripts/docs.sh build --strict`. PYTHON and VENV: see scripts/_venv.sh.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
+
+cd "$ROOT"
+[ -f mkdocs.yml ] || die "the site is not there yet, as mkdocs.yml is missing. Its pages are in docs/, as Markdown"
+make_venv
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e . -r requirements-docs.txt ||
+    die "pip could not install what requirements-docs.txt names: its message is above"
+[ $# -gt 0 ] || set -- serve
+exec "$VENV/bin/python" -m mkdocs "$@"
