@@ -1,0 +1,81 @@
+"""Drafts of models -> the text of a Python module."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from .drafts import ModelDraft, shown
+from .fields import FieldDraft, literal
+
+_WIDTH = 100
+_BY_DATABASE = '''
+def by_database() -> Any:
+    """Stand for a value that the database fills in: what is None when it is inserted is left to the database."""
+    return None
+'''
+
+
+def module_source(drafts: list[ModelDraft], notes: Iterable[str]) -> str:
+    """Write models, in their order, with notes at the top."""
+    body = "".join(f"\n\n{_model(draft)}" for draft in drafts)
+    by_database = any(field.is_by_database for draft in drafts for field in draft.fields)
+    parts = ['"""Models of an existing database, as `mini-orm inspect` wrote them."""\n', *_notes(notes)]
+    parts.append("\nfrom __future__ import annotations\n\n")
+    parts.append(_imports(body, by_database))
+    if by_database:
+        parts.append(f"\n{_BY_DATABASE}")
+    return "".join([*parts, body])
+
+
+def _notes(notes: Iterable[str]) -> Iterator[str]:
+    listed = list(notes)
+    if listed:
+        yield "\n# What the models don't say:\n"
+    for note in listed:
+        yield textwrap.fill(shown(note), _WIDTH, initial_indent="# - ", subsequent_indent="#   ") + "\n"
+
+
+def _imports(body: str, by_database: bool) -> str:
+    standard = [
+        "import datetime as dt\n" if "dt." in body else "",
+        "from dataclasses import dataclass, field\n" if "field(" in body else "from dataclasses import dataclass\n",
+        "from decimal import Decimal\n" if "Decimal" in body else "",
+        "from typing import Any\n" if ": Any" in body or by_database else "",
+        "from uuid import UUID\n" if ": UUID" in body else "",
+    ]
+    own = "\nfrom mini_orm import IndexSpec\n" if "IndexSpec(" in body else ""
+    return "".join(standard) + own
+
+
+def _model(draft: ModelDraft) -> str:
+    lines = ["@dataclass(kw_only=True)", f"class {draft.name}:"]
+    for field in draft.fields:
+        lines += _field(field)
+    if draft.live.name != draft.name.lower():
+        lines += ["", f"    __table__ = {literal(draft.live.name)}"]
+    if draft.indexes:
+        lines += ["", "    __indexes__ = (", *(f"        {index}," for index in draft.indexes), "    )"]
+    if draft.relations:
+        listed = [f"        {literal(name)}: {text}," for name, text in draft.relations.items()]
+        lines += ["", "    __relations__ = {", *listed, "    }"]
+    return "\n".join(lines) + "\n"
+
+
+def _field(field: FieldDraft) -> list[str]:
+    start = f"    {field.name}: {field.annotation}"
+    if not field.metadata:
+        if field.is_by_database:
+            return [f"{start} = field(default_factory=by_database)"]
+        return [start if field.default is None else f"{start} = {field.default}"]
+    parts = []
+    if field.default is not None:
+        parts.append(f"default_factory={field.default}" if field.is_by_database else f"default={field.default}")
+    items = [f"{literal(key)}: {value}" for key, value in field.metadata.items()]
+    parts.append(f"metadata={{{', '.join(items)}}}")
+    line = f"{start} = field({', '.join(parts)})"
+    if len(line) <= _WIDTH:
+        return [line]
+    if len(parts[-1]) > _WIDTH - 9:
+        parts[-1] = "\n".join(["metadata={", *(f"            {item}," for item in items), "        }"])
+    return [f"{start} = field(", *(f"        {part}," for part in parts), "    )"]
