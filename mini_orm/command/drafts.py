@@ -17,13 +17,13 @@ from .names import class_name, field_name
 
 @dataclass
 class ModelDraft:
-    """A model to be written: `indexes` and the values of `relations` are Python text."""
+    """A model to be written: the arguments of `indexes` and the values in `relations` are Python text."""
 
     name: str
     live: LiveTable
     fields: list[FieldDraft] = field(default_factory=list)
-    indexes: list[str] = field(default_factory=list)
-    relations: dict[str, str] = field(default_factory=dict)
+    indexes: list[list[str]] = field(default_factory=list)
+    relations: dict[str, dict[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     #: Fields that have a unique index of their own, or are the whole key.
     alone: set[str] = field(default_factory=set)
@@ -152,4 +152,4 @@ def _add_index(draft: ModelDraft, index: LiveIndex, fields: Sequence[FieldDraft]
         parts.append("unique=True")
     if not is_usual:
         parts.append(f"name={literal(index.name)}")
-    draft.indexes.append(f"IndexSpec({', '.join(parts)})")
+    draft.indexes.append(parts)

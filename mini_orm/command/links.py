@@ -140,7 +140,8 @@ def _add_relation(link: Link, links: list[Link], names: dict[str, set[str]]) -> 
     child = link.child.name.lower()
     usual = child if link.is_single else plural(child)
     is_only = sum((one.child, one.parent) == (link.child, link.parent) for one in links) == 1
-    backward = _free(usual if is_only else f"{usual}_by_{link.forward}", names[link.parent.name])
+    taken = names[link.parent.name]
+    backward = _free(usual if is_only and usual not in taken else f"{usual}_by_{link.forward}", taken)
     if not link.is_direct:
         local, remote = literal(link.field.name), literal(link.target.name)
         kind = "has_one" if link.is_single else "has_many"
@@ -189,13 +190,13 @@ def _add_other_ways(between: list[ModelDraft], links: list[Link], names: dict[st
             pair = ours.parent.name, theirs.parent.name
             if pair in made:
                 name = _free(f"{plural(theirs.parent.name.lower())}_by_{draft.name.lower()}", names[ours.parent.name])
-                text = f'{{"model": "{theirs.parent.name}", "through": "{draft.name}", "type": "many_to_many"}}'
-                ours.parent.relations[name] = text
+                ends = {"model": literal(theirs.parent.name), "through": literal(draft.name)}
+                ours.parent.relations[name] = ends | {"type": '"many_to_many"'}
             made.add(pair)
 
 
-def _declared(model: ModelDraft, local: str, remote: str, kind: str) -> str:
-    return f'{{"model": "{model.name}", "local_key": {local}, "remote_key": {remote}, "type": "{kind}"}}'
+def _declared(model: ModelDraft, local: str, remote: str, kind: str) -> dict[str, str]:
+    return {"model": literal(model.name), "local_key": local, "remote_key": remote, "type": literal(kind)}
 
 
 def _tuple(fields: list[FieldDraft]) -> str:

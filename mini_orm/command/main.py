@@ -87,8 +87,8 @@ def _inspect(given: argparse.Namespace) -> int:
         _print(found.source)
     else:
         given.output.write_text(found.source, encoding="utf-8")
-        notes = f"; {len(found.notes)} notes at its top" if found.notes else ""
-        print(f"{given.output}: {found.models} models{notes}", file=sys.stderr)
+        notes = f"; {_counted(len(found.notes), 'note')} at its top" if found.notes else ""
+        print(f"{given.output}: {_counted(found.models, 'model')}{notes}", file=sys.stderr)
     return 0
 
 
@@ -138,6 +138,10 @@ def _opened(url: str) -> Iterator[Database]:
         raise ConfigurationError(f"there is no file {file!r}")
     with Database.connect(url, pool_size=1) as db, db.transaction(read_only=True) as tx:
         yield tx
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _print(text: str) -> None:

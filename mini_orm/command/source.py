@@ -55,27 +55,39 @@ def _model(draft: ModelDraft) -> str:
     if draft.live.name != draft.name.lower():
         lines += ["", f"    __table__ = {literal(draft.live.name)}"]
     if draft.indexes:
-        lines += ["", "    __indexes__ = (", *(f"        {index}," for index in draft.indexes), "    )"]
+        lines += ["", "    __indexes__ = ("]
+        lines += [line for parts in draft.indexes for line in _listed("IndexSpec(", parts, ")")]
+        lines.append("    )")
     if draft.relations:
-        listed = [f"        {literal(name)}: {text}," for name, text in draft.relations.items()]
-        lines += ["", "    __relations__ = {", *listed, "    }"]
+        lines += ["", "    __relations__ = {"]
+        for name, parts in draft.relations.items():
+            lines += _listed(f"{literal(name)}: {{", _items(parts), "}")
+        lines.append("    }")
     return "\n".join(lines) + "\n"
 
 
 def _field(field: FieldDraft) -> list[str]:
     start = f"    {field.name}: {field.annotation}"
-    if not field.metadata:
-        if field.is_by_database:
-            return [f"{start} = field(default_factory=by_database)"]
+    if not field.metadata and not field.is_by_database:
         return [start if field.default is None else f"{start} = {field.default}"]
-    parts = []
-    if field.default is not None:
-        parts.append(f"default_factory={field.default}" if field.is_by_database else f"default={field.default}")
-    items = [f"{literal(key)}: {value}" for key, value in field.metadata.items()]
-    parts.append(f"metadata={{{', '.join(items)}}}")
-    line = f"{start} = field({', '.join(parts)})"
+    default = [] if field.default is None else [f"default={field.default}"]
+    if field.is_by_database:
+        default = ["default_factory=by_database"]
+    items = _items(field.metadata)
+    metadata = f"metadata={{{', '.join(items)}}}"
+    line = f"{start} = field({', '.join([*default, metadata])})"
     if len(line) <= _WIDTH:
         return [line]
-    if len(parts[-1]) > _WIDTH - 9:
-        parts[-1] = "\n".join(["metadata={", *(f"            {item}," for item in items), "        }"])
-    return [f"{start} = field(", *(f"        {part}," for part in parts), "    )"]
+    return [f"{start} = field(", *(f"        {part}," for part in default), *_listed("metadata={", items, "}"), "    )"]
+
+
+def _items(parts: dict[str, str]) -> list[str]:
+    return [f"{literal(key)}: {value}" for key, value in parts.items()]
+
+
+def _listed(start: str, parts: list[str], end: str) -> list[str]:
+    """Write one thing of a list, in one line if it is not too long, else in one line for each of its parts."""
+    line = f"        {start}{', '.join(parts)}{end},"
+    if len(line) <= _WIDTH:
+        return [line]
+    return [f"        {start}", *(f"            {part}," for part in parts), f"        {end},"]
