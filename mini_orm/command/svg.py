@@ -34,7 +34,7 @@ class _Place:
 def svg_text(diagram: Diagram) -> str:
     """Draw a diagram."""
     places = _places(diagram)
-    loops = 2 * _GAP // 3 if any(_is_backward(places, line) for line in diagram.lines) else 0
+    loops = _GAP // 2 if any(places[line.child].x == places[line.parent].x for line in diagram.lines) else 0
     width = max((place.x + place.width for place in places), default=0) + _MARGIN + loops
     height = max((place.y + place.height for place in places), default=0) + _MARGIN
     names = ", ".join(box.name for box in diagram.boxes)
@@ -53,16 +53,17 @@ def svg_text(diagram: Diagram) -> str:
 def _places(diagram: Diagram) -> list[_Place]:
     """Put each box in the column behind its parents', next to where these are."""
     columns = _columns(diagram)
-    sizes = [(_width(box), _HEAD + _ROW * len(box.rows) + 4.0) for box in diagram.boxes]
-    heights = [sum(sizes[box][1] for box in column) + _BETWEEN * (len(column) - 1) for column in columns]
+    tall = [_HEAD + _ROW * len(box.rows) + 4.0 for box in diagram.boxes]
+    heights = [sum(tall[box] for box in column) + _BETWEEN * (len(column) - 1) for column in columns]
     found: dict[int, _Place] = {}
     x = float(_MARGIN)
     for column, height in zip(columns, heights, strict=True):
         y = _MARGIN + (max(heights) - height) / 2
+        width = max(_width(diagram.boxes[box]) for box in column)
         for box in sorted(column, key=lambda box: _middle_of_parents(diagram, found, box)):
-            found[box] = _Place(x, y, *sizes[box])
-            y += sizes[box][1] + _BETWEEN
-        x += max(sizes[box][0] for box in column) + _GAP
+            found[box] = _Place(x, y, width, tall[box])
+            y += tall[box] + _BETWEEN
+        x += width + _GAP
     return [found[box] for box in range(len(diagram.boxes))]
 
 
@@ -111,24 +112,21 @@ def _line(diagram: Diagram, places: list[_Place], line: Line) -> str:
     """Draw a line from a child's row to a parent's: a foot where there may be many, a bar where there is one."""
     child, parent = places[line.child], places[line.parent]
     y1, y2 = _row_middle(child, line.child_row), _row_middle(parent, line.parent_row)
-    is_backward = _is_backward(places, line)
-    side = 1 if is_backward else -1
-    x1, x2 = (child.x + child.width if is_backward else child.x), parent.x + parent.width
-    bend = _GAP / 2 if not is_backward else _GAP * 0.55
-    curve = f"M {x1:.1f} {y1:.1f} C {x1 + side * bend:.1f} {y1:.1f} {x2 + bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
-    foot = x1 + side * 9
+    # Where a line leaves a box: to the right (1) or to the left; within a column both ends are on the right.
+    from_child, from_parent = (1 if child.x <= parent.x else -1), (-1 if child.x < parent.x else 1)
+    x1 = child.x + child.width if from_child > 0 else child.x
+    x2 = parent.x + parent.width if from_parent > 0 else parent.x
+    bend = _GAP / 2
+    bent = f"{x1 + from_child * bend:.1f} {y1:.1f} {x2 + from_parent * bend:.1f} {y2:.1f}"
+    curve = f"M {x1:.1f} {y1:.1f} C {bent} {x2:.1f} {y2:.1f}"
+    foot, end_at = x1 + from_child * 9, x2 + from_parent * 6
     many = f"M {x1:.1f} {y1 - 5:.1f} L {foot:.1f} {y1:.1f} L {x1:.1f} {y1 + 5:.1f}"
     end = f"M {foot:.1f} {y1 - 5:.1f} V {y1 + 5:.1f}" if line.is_single else many
-    bar = "" if line.is_optional else f"M {x2 + 6:.1f} {y2 - 5:.1f} V {y2 + 5:.1f}"
-    ring = f'<circle class="line" cx="{x2 + 6:.1f}" cy="{y2:.1f}" r="3.5"/>' if line.is_optional else ""
+    bar = "" if line.is_optional else f"M {end_at:.1f} {y2 - 5:.1f} V {y2 + 5:.1f}"
+    ring = f'<circle class="line" cx="{end_at:.1f}" cy="{y2:.1f}" r="3.5"/>' if line.is_optional else ""
     one, other = diagram.boxes[line.child], diagram.boxes[line.parent]
     title = f"{one.name}.{one.rows[line.child_row].name} to {other.name}: {line.label}"
     return f'<g><title>{escape(title)}</title><path class="line" d="{curve} {end} {bar}"/>{ring}</g>'
-
-
-def _is_backward(places: list[_Place], line: Line) -> bool:
-    """Whether the parent does not stand to the left of the child."""
-    return places[line.parent].x >= places[line.child].x
 
 
 def _row_middle(place: _Place, row: int) -> float:
