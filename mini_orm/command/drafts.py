@@ -108,7 +108,8 @@ def _add_fields(draft: ModelDraft, dialect: Dialect, classes: set[str]) -> None:
 
 def _add_indexes(draft: ModelDraft, dialect: Dialect) -> None:
     said: set[tuple[tuple[str, ...], bool]] = set()
-    for index in sorted(draft.live.indexes, key=lambda one: one.is_constraint):  # those with a name of their own first
+    # Unique ones first, as a relation to one object goes by the field's; then those with a name of their own.
+    for index in sorted(draft.live.indexes, key=lambda one: (not one.unique, one.is_constraint)):
         is_key = index.columns == draft.live.primary_key
         if index.is_constraint and (is_key or not index.unique):
             continue

@@ -45,7 +45,7 @@ class Link:
     @property
     def own(self) -> str:
         """What the relation to the parent is called after the field."""
-        found = re.fullmatch(r"(.+?)_?[iI][dD]_?", self.field.name)
+        found = re.fullmatch(r"(.+?)(?:_[iI]|I)[dD]_?", self.field.name)
         return found[1] if found else self.field.name
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +25,8 @@ def models_of(text: str) -> list[type]:
         ConfigurationError: the module can't be imported, or has none.
         ModelError: one of them is a model with a mistake.
     """
-    place, _, names = text.partition(":") if not Path(text).is_file() else (text, "", "")
+    found = re.fullmatch(r"(.+?)(?::([\w, ]+))?", text, re.DOTALL)
+    place, names = found.groups() if found else (text, None)
     module = _imported(place)
     if names:
         models = [_named(module, name.strip()) for name in names.split(",")]

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from .drafts import ModelDraft, shown
 from .fields import FieldDraft, literal
 
-_WIDTH = 100
+#: What formatters of Python keep to, unless they are told otherwise.
+_WIDTH = 88
 _BY_DATABASE = '''
 def by_database() -> Any:
-    """Stand for a value that the database fills in: what is None when it is inserted is left to the database."""
+    """Stand for a value that the database fills in when an object is inserted."""
     return None
 '''
 
@@ -55,15 +56,21 @@ def _model(draft: ModelDraft) -> str:
     if draft.live.name != draft.name.lower():
         lines += ["", f"    __table__ = {literal(draft.live.name)}"]
     if draft.indexes:
-        lines += ["", "    __indexes__ = ("]
-        lines += [line for parts in draft.indexes for line in _listed("IndexSpec(", parts, ")")]
-        lines.append("    )")
+        lines += ["", *_indexes(draft.indexes)]
     if draft.relations:
         lines += ["", "    __relations__ = {"]
         for name, parts in draft.relations.items():
             lines += _listed(f"{literal(name)}: {{", _items(parts), "}")
         lines.append("    }")
     return "\n".join(lines) + "\n"
+
+
+def _indexes(indexes: list[list[str]]) -> list[str]:
+    line = f"    __indexes__ = (IndexSpec({', '.join(indexes[0])}),)"
+    if len(indexes) == 1 and len(line) <= _WIDTH:
+        return [line]
+    listed = [line for parts in indexes for line in _listed("IndexSpec(", parts, ")")]
+    return ["    __indexes__ = (", *listed, "    )"]
 
 
 def _field(field: FieldDraft) -> list[str]:

@@ -216,6 +216,9 @@ class InspectContract(Live):
                 "FOREIGN KEY (place_id) REFERENCES places (id))"
                 for name in ("likes", "visits")
             ),
+            "CREATE TABLE desks (id INTEGER PRIMARY KEY, person_id INTEGER UNIQUE, "
+            "FOREIGN KEY (person_id) REFERENCES people (id))",
+            "CREATE INDEX mine ON desks (person_id)",
         )
         found = await self.inspect()
         self.assertEqual(found.notes, [])
@@ -231,6 +234,7 @@ class InspectContract(Live):
                     "visits": ("Visit", True),
                     "places": ("Place", True),
                     "places_by_visit": ("Place", True),
+                    "desk": ("Desk", False),
                 },
             )
             place = mini_orm.model_relations(module.Place)
