@@ -100,6 +100,7 @@ CHOSEN: Mapping[str, str] = {
     "InspectContract": "the command line opens blocking connections; others show how drivers read the catalog",
     "InterruptContract": "about interrupting a connection in a worker thread, and the calls of this face block",
     "LostIterateContract": "about a server that ends a session",
+    "InspectProperty": "the SQL is the dialect's, and one driver of a server shows that",
     "LiveSchemaProperty": "the SQL is the dialect's, and one driver of a server shows that; it takes its time",
     **dict.fromkeys(
         ("LostServerContract", "LostSessionContract"),

@@ -333,6 +333,7 @@ class Names(unittest.TestCase):
             ("2nd", "column_2nd"),
             ("__secret", "secret"),
             ("___", "column"),
+            (":", "column"),
             ("int", "int_"),
             ("Author", "Author_"),
             ("", "column_"),

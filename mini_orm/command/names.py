@@ -31,7 +31,7 @@ def field_name(column: str, taken: Container[str], classes: Container[str]) -> s
     `taken` are in lower case; `classes` are the names of the module's classes.
     """
     name = re.sub(r"\W", "_", unicodedata.normalize("NFKC", column))
-    if name.startswith("__"):  # Python would put the class's name before it
+    if name.startswith("__") or name == "_":  # Python puts the class's name before two
         name = name.lstrip("_") or "column"
     if not name.isidentifier():
         name = f"column_{name}"
