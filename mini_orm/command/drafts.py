@@ -114,7 +114,7 @@ def _add_indexes(draft: ModelDraft, dialect: Dialect) -> None:
         if index.is_constraint and (is_key or not index.unique):
             continue
         fields = draft.fields_of(index.columns, dialect) if index.is_plain else None
-        refusal = _index_refusal(index, fields, dialect)
+        refusal = _index_refusal(index, fields, draft.live, dialect)
         if refusal is not None or fields is None:
             draft.notes.append(f"the index {shown(index.name)} is left out, as {refusal}")
             continue
@@ -125,14 +125,17 @@ def _add_indexes(draft: ModelDraft, dialect: Dialect) -> None:
         _add_index(draft, index, fields, dialect)
 
 
-def _index_refusal(index: LiveIndex, fields: Sequence[FieldDraft] | None, dialect: Dialect) -> str | None:
+def _index_refusal(
+    index: LiveIndex, fields: Sequence[FieldDraft] | None, live: LiveTable, dialect: Dialect
+) -> str | None:
     if fields is None:
         return "a model can't say what it is over"
     if shortened(index.name) != index.name:
         return "a model's index has a name of 63 bytes at most"
     if len({one.name for one in fields}) < len(fields):
         return "it has a column twice"
-    return None
+    columns = {one.column for one in fields}
+    return dialect.refusal_to_index({one.name: one.type for one in live.columns if one.name in columns})
 
 
 def _add_index(draft: ModelDraft, index: LiveIndex, fields: Sequence[FieldDraft], dialect: Dialect) -> None:

@@ -236,8 +236,8 @@ class MySQLDialect(Dialect):
         **{f"{size}BLOB": DeclaredType("BLOB", width=w) for size, w in (("LONG", 4), ("MEDIUM", 3), ("", 2))},
     }
     other_kinds: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(("VARCHAR", "CHAR", "ENUM", "SET"), "str"),
-        **dict.fromkeys(("VARBINARY", "BINARY"), "bytes"),
+        **dict.fromkeys(("VARCHAR", "CHAR", "TINYTEXT", "ENUM", "SET"), "str"),
+        **dict.fromkeys(("VARBINARY", "BINARY", "TINYBLOB"), "bytes"),
         "DECIMAL UNSIGNED": "decimal",
         **dict.fromkeys(("DOUBLE UNSIGNED", "FLOAT UNSIGNED"), "float"),
         "TIMESTAMP": "datetime",
