@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -149,6 +150,8 @@ def _literal_value(kind: ColumnType, text: str) -> str | None:
     value = literal_value(kind.kind, text) if kind.kind in ("int", "bool", "float", "decimal") else None
     if value is None or (kind.kind == "int" and value != int(value)):
         return None
-    return {"int": lambda: str(int(value)), "decimal": lambda: f'Decimal("{value}")'}.get(
-        kind.kind, lambda: repr(value)
-    )()
+    if kind.kind == "int":
+        return str(int(value))
+    if kind.kind == "decimal":
+        return f'Decimal("{value}")'
+    return repr(value) if math.isfinite(value) else None
