@@ -28,6 +28,7 @@ CAPABILITIES: Mapping[str, str] = {
     "ends_transactions": "only MySQL ends a transaction at a deadlock, or at a statement that changes the schema",
     "finds_free_keys": "MySQL gives out keys above the largest one alone",
     "forgets_statements": "MySQL's sessions keep what was prepared by a name",
+    "names_uniques_itself": "a UNIQUE has a name there, which a model can give an index",
     "has_nocase": "NOCASE, and names in quotes that stand for a text, are SQLite's",
     "has_rowids": "SQLite's integer key is the number of the row itself",
     "has_schemas": "SQLite has no schemas, sequences, types of the user's own and materialized views",
@@ -97,8 +98,10 @@ CHOSEN: Mapping[str, str] = {
     "CountedKeysContract": "the other databases tell each key, or hand keys out before",
     "GivenKeysContract": "about keys of a sequence that are handed out before their rows",
     "InlineContract": "about a connection that works in the loop's own thread",
+    "InspectContract": "the command line opens blocking connections; others show how drivers read the catalog",
     "InterruptContract": "about interrupting a connection in a worker thread, and the calls of this face block",
     "LostIterateContract": "about a server that ends a session",
+    "InspectProperty": "the SQL is the dialect's, and one driver of a server shows that",
     "LiveSchemaProperty": "the SQL is the dialect's, and one driver of a server shows that; it takes its time",
     **dict.fromkeys(
         ("LostServerContract", "LostSessionContract"),

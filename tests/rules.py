@@ -104,6 +104,11 @@ RULES: dict[str, str] = {
     "S5": "auto_schema looks once for each database and model, and a failure is not remembered",
     "S6": "registration, and what is refused without it",
     "S7": "the hub takes objects alone or after their model, and nothing else",
+    # Command line
+    "K1": "inspect writes models that import, and that fit their database and an empty one; notes say what is left out",
+    "K2": "sql and diff print what apply_schema and ensure_schema would run, and run nothing",
+    "K3": "diagram draws models and foreign keys as Mermaid and as SVG",
+    "K4": "what is wrong is said in a line and exits with 2, conflicts with 1; no traceback, no password",
     # Validated models
     "V1": "every failure is collected when an object is made, then model_validate; nothing is coerced",
     "V2": "types are checked by the annotation, through all of its parts",

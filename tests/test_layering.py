@@ -47,6 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mini_orm.core.repositories",),
     ("mini_orm.vectors",),
     ("mini_orm",),
+    ("mini_orm.command", "mini_orm.__main__"),
 )
 #: Modules at the bottom, which import nothing of mini_orm.
 BOTTOM = {"mini_orm.errors", "mini_orm._typing", "mini_orm.core"}
@@ -437,7 +438,7 @@ class TheChecksThemselves(unittest.TestCase):
         order = ["mini_orm._typing", "mini_orm.validation", "mini_orm.core.models", "mini_orm.core.dialects.base"]
         order += ["mini_orm.core.query.compiler", "mini_orm.core.drivers.sqlite3", "mini_orm.core.database.pool"]
         order += ["mini_orm.core.schema.ddl", "mini_orm.core.repositories.ops", "mini_orm.vectors.stores.faiss"]
-        order += ["mini_orm"]
+        order += ["mini_orm", "mini_orm.command.main"]
         self.assertEqual([layer(module) for module in order], list(range(len(LAYERS))))
         self.assertIsNone(layer("mini_orm.stray"))
         self.assertIsNone(layer("mini_orm.core.stray"))

@@ -122,6 +122,8 @@ class Backend:
     supports_transactional_ddl = True
     #: A statement that changes the schema commits the transaction in which it runs.
     commits_ddl = False
+    #: The index of a UNIQUE has a name that no other can have.
+    names_uniques_itself = True
     #: Names of indexes are those of the whole database, and names of tables don't mind case.
     shares_names = True
     #: NULL may stand as the default of a column that is NOT NULL.

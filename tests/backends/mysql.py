@@ -48,6 +48,7 @@ class MySQLBackend(MySQLSessions, RefusingByTrace, Backend):
     supports_functions = False
     supports_early_foreign_keys = False
     supports_dangling_keys = False
+    names_uniques_itself = False
     supports_transactional_ddl = False
     commits_ddl = True
     shares_names = False

@@ -579,6 +579,16 @@ class IndexContract(Live):
         )
         await self.assert_done(thing(a=column(str, ...), b=column(int, ...), indexes=[("a", "b")]))
 
+    @needs("names_uniques_itself")
+    async def test_a_unique_constraint(self) -> None:
+        """S3: one does the work of a unique index over its columns, as no model can state its index's name."""
+        self.run_outside("CREATE TABLE thing (id INTEGER PRIMARY KEY, a TEXT NOT NULL UNIQUE, b TEXT, UNIQUE (b, a))")
+        a, b = column(str, ...), column(Optional[str])
+        await self.assert_done(thing(a=column(str, ..., unique_index=True), b=b))
+        await self.assert_done(thing(a=a, b=b, indexes=[IndexSpec(("b", "a"), unique=True)]))
+        for index in (IndexSpec(("a", "b"), unique=True), IndexSpec("a")):
+            self.assertEqual(len(await self.ensure(thing(a=a, b=b, indexes=[index]))), 1)
+
     async def test_indexes_that_only_the_database_has(self) -> None:
         """S3: a line in the log for each, and none for those that keys and UNIQUE brought along."""
         key, text = ("id", str, pk()), f"{self.backend.keyed_text} NOT NULL"
@@ -788,6 +798,16 @@ class ConflictContract(Live):
                 self.run_outside("DROP TABLE IF EXISTS thing", f"CREATE TABLE thing ({key}")
                 await self.assert_done(thing(key=("id", int, pk())))
                 self.assertEqual(await self.conflicts(thing()), [("primary key", "id")])
+
+    @needs("has_nocase")
+    async def test_texts_of_others(self) -> None:
+        """S3 S4: a default in double quotes is a text; NVARCHAR is VARCHAR, and has its length."""
+        model = thing(a=column(str, ..., max_length=9, server_default="'x'"))
+        await self.with_column('NVARCHAR(9) NOT NULL DEFAULT "x"', model)
+        await self.assert_done(model)
+        for declaration in ('NVARCHAR(9) NOT NULL DEFAULT "y"', "NVARCHAR(8) NOT NULL DEFAULT 'x'"):
+            await self.with_column(declaration, model)
+            self.assertEqual(await self.conflicts(model), [("column", "a")])
 
     async def test_server_defaults(self) -> None:
         """S3 M9: none, or another, is a conflict; the same in other words is the same, and one more is no matter."""

@@ -74,8 +74,12 @@ class Dialect:
     indexes_sql: ClassVar[str] = ""
     foreign_keys_sql: ClassVar[str] = ""
     referrers_sql: ClassVar[str] = ""
+    #: Asks for the names of all tables and views where CREATE TABLE makes one, in order.
+    tables_sql: ClassVar[str] = ""
     #: Other names of types -> what they stand for.
     type_names: ClassVar[Mapping[str, DeclaredType]] = {}
+    #: Families of types that no column of mini_orm has -> the kind whose values they hold, if in their own way.
+    other_kinds: ClassVar[Mapping[str, str]] = {"VARCHAR": "str", "CHAR": "str"}
     #: LIMIT travels as a value; else it stands in the text, as the database plans a query for its limit.
     binds_limit: ClassVar[bool] = True
     #: The most values that one statement may bind.
@@ -241,6 +245,14 @@ class Dialect:
         is_narrower = (ours.family, ours.sizes) == (theirs.family, theirs.sizes)
         return "logged" if is_narrower or theirs in _TEXTS.get(kind.kind, ()) else "conflict"
 
+    def kind_of(self, live: str) -> str | None:
+        """Return the kind, as in `types`, whose values a live type holds; `None` where it is none of them."""
+        found = read_type(live, self.type_names)
+        ours = [(kind, read_type(text, self.type_names)) for kind, text in self.types.items()]
+        family = found.family.partition("(")[0].strip()  # what stands in parentheses may be texts
+        exact = next((kind for kind, own in ours if own == found), None)
+        return exact or self.other_kinds.get(family) or next((kind for kind, own in ours if own.family == family), None)
+
     def normal_default(self, text: str | None) -> str | None:
         """Write a default so that equal ones have one text; `None`: there is none."""
         return normal_default(text)
@@ -260,6 +272,10 @@ class Dialect:
     def refusal_to_index(self, types: Mapping[str, str]) -> str | None:
         """Say why columns, each with its type, can't be a key or an index together; `None` where they can."""
         return None
+
+    def names_index_itself(self, index: str) -> bool:
+        """Whether this is a name that the database has given an index, and that nobody else can."""
+        return False
 
     def drop_index(self, index: str, table: str) -> str:
         """Spell DROP INDEX."""

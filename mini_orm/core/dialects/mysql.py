@@ -162,6 +162,7 @@ class MySQLDialect(Dialect):
         "FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s "
         "ORDER BY table_type = 'TEMPORARY' DESC"
     )
+    tables_sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name"
     foreign_keys_sql = (
         "SELECT k.constraint_name, k.column_name, CASE WHEN k.referenced_table_schema = DATABASE() "
         "THEN k.referenced_table_name ELSE CONCAT(k.referenced_table_schema, '.', k.referenced_table_name) END, "
@@ -233,6 +234,14 @@ class MySQLDialect(Dialect):
         "CHARACTER": DeclaredType("CHAR"),
         **{f"{size}TEXT": DeclaredType("TEXT", width=w) for size, w in (("LONG", 4), ("MEDIUM", 3), ("", 2))},
         **{f"{size}BLOB": DeclaredType("BLOB", width=w) for size, w in (("LONG", 4), ("MEDIUM", 3), ("", 2))},
+    }
+    other_kinds: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("VARCHAR", "CHAR", "TINYTEXT", "ENUM", "SET"), "str"),
+        **dict.fromkeys(("VARBINARY", "BINARY", "TINYBLOB"), "bytes"),
+        "DECIMAL UNSIGNED": "decimal",
+        **dict.fromkeys(("DOUBLE UNSIGNED", "FLOAT UNSIGNED"), "float"),
+        "TIMESTAMP": "datetime",
+        "YEAR": "int",
     }
     forms: ClassVar[Mapping[str, str]] = {
         "bool": "int",

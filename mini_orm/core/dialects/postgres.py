@@ -107,6 +107,12 @@ class PostgresDialect(Dialect):
         "AND y.typrelid = 0 AND y.typcategory <> 'A' "
         "WHERE i.oid IS NOT NULL OR y.oid IS NOT NULL"
     )
+    # Partitions are their table's, and what an extension has made is the extension's.
+    tables_sql = (
+        f"SELECT relname FROM pg_class AS t WHERE relnamespace = {_HOME} AND relkind IN ('r', 'p', 'v', 'm', 'f') "
+        "AND NOT relispartition AND NOT EXISTS (SELECT 1 FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass "
+        "AND d.objid = t.oid AND d.deptype = 'e') ORDER BY relname"
+    )
     is_elsewhere_sql = f"SELECT 1 FROM pg_class WHERE oid = {_ASKED} AND relnamespace <> {_HOME}"
     columns_sql = (
         "SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, "
@@ -183,6 +189,7 @@ class PostgresDialect(Dialect):
         **dict.fromkeys(("TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE(6)"), DeclaredType("TIMESTAMPTZ")),
         **dict.fromkeys(("TIME WITHOUT TIME ZONE", "TIME WITHOUT TIME ZONE(6)"), DeclaredType("TIME")),
     }
+    other_kinds: ClassVar[Mapping[str, str]] = {**Dialect.other_kinds, "JSON": "json", "CITEXT": "str"}
     forms: ClassVar[Mapping[str, str]] = {"datetime": "zoned", "uuid": "uuid text", "json": "jsonb"}
 
     # --- values ---

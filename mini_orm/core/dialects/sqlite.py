@@ -23,6 +23,11 @@ from .base import Dialect, Match, bare, stored_literal
 from .declared import DeclaredType
 
 _DECIMAL_FUNCTIONS = {"+": "mini_orm_decimal_add", "-": "mini_orm_decimal_sub", "*": "mini_orm_decimal_mul"}
+_AFFINITIES: tuple[tuple[str, str], ...] = (
+    ("INT", "int"),
+    *((part, "str") for part in ("CHAR", "CLOB", "TEXT")),
+    *((part, "float") for part in ("REAL", "FLOA", "DOUB")),
+)
 _ORDERING = ("<", "<=", ">", ">=", "BETWEEN", "ORDER")
 # In characters. SQLITE_MAX_LIKE_PATTERN_LENGTH is 50,000 bytes; a character of GLOB may take 3, and 4 bytes each.
 _MAX_PATTERN = 4000
@@ -62,6 +67,13 @@ class SQLiteDialect(Dialect):
         "SELECT name, 'temporary ' || type AS kind, sql FROM sqlite_temp_master WHERE type <> 'trigger' UNION ALL "
         "SELECT name, type, sql FROM sqlite_master WHERE type <> 'trigger'"
         ") AS found ON found.name = asked.name COLLATE NOCASE LIMIT 1"
+    )
+    # The tables in which a virtual one keeps its rows have its name and one of their own behind it.
+    # Source: https://www.sqlite.org/vtab.html#the_xshadowname_method
+    tables_sql = (
+        "SELECT t.name FROM sqlite_master AS t WHERE t.type IN ('table', 'view') AND t.name NOT LIKE 'sqlite!_%' "
+        "ESCAPE '!' AND NOT EXISTS (SELECT 1 FROM sqlite_master AS v WHERE v.sql LIKE 'CREATE VIRTUAL TABLE%' "
+        "AND substr(t.name, 1, length(v.name) + 1) = v.name || '_') ORDER BY t.name"
     )
     # Only the table's own rowid is filled in by itself, and then the key needs no index.
     # Source: https://www.sqlite.org/lang_createtable.html#rowid
@@ -117,8 +129,17 @@ class SQLiteDialect(Dialect):
         **dict.fromkeys(("REAL", "DOUBLE", "DOUBLE PRECISION", "FLOAT", "FLOAT8"), DeclaredType("REAL", width=8)),
         "FLOAT4": DeclaredType("REAL", width=4),
         "CLOB": DeclaredType("TEXT"),
-        "CHARACTER VARYING": DeclaredType("VARCHAR"),
-        "CHARACTER": DeclaredType("CHAR"),
+        **dict.fromkeys(("CHARACTER VARYING", "VARYING CHARACTER", "NVARCHAR"), DeclaredType("VARCHAR")),
+        **dict.fromkeys(("CHARACTER", "NATIVE CHARACTER", "NCHAR"), DeclaredType("CHAR")),
+    }
+    other_kinds: ClassVar[Mapping[str, str]] = {
+        **Dialect.other_kinds,
+        **dict.fromkeys(("NUMERIC", "DECIMAL", "MONEY"), "decimal"),
+        **dict.fromkeys(("DATETIME", "TIMESTAMP"), "datetime"),
+        "DATE": "date",
+        "TIME": "time",
+        **dict.fromkeys(("UUID", "GUID"), "uuid"),
+        **dict.fromkeys(("JSON", "JSONB"), "json"),
     }
     forms: ClassVar[Mapping[str, str]] = {
         "bool": "int",
@@ -143,6 +164,20 @@ class SQLiteDialect(Dialect):
 
     def fold(self, name: str) -> str:
         return name.translate(_LOWER)  # SQLite knows the case of ASCII only
+
+    def kind_of(self, live: str) -> str | None:
+        # What nobody knows has an affinity. Source: https://www.sqlite.org/datatype3.html, section 3.1
+        return super().kind_of(live) or next((kind for part, kind in _AFFINITIES if part in live.upper()), None)
+
+    def names_index_itself(self, index: str) -> bool:
+        return index.startswith("sqlite_autoindex_")
+
+    def normal_default(self, text: str | None) -> str | None:
+        normal = super().normal_default(text)
+        if normal is None or re.fullmatch(r'"(?:[^"]|"")*"', normal) is None:
+            return normal
+        # Source: https://www.sqlite.org/quirks.html#double_quoted_string_literals_are_accepted
+        return _quoted(normal[1:-1].replace('""', '"'))
 
     def literal(self, value: Any) -> str | None:
         if isinstance(value, str):

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ...errors import ConfigurationError, MissingDependencyError
-from .addresses import Address
+from .addresses import Address, read_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,17 @@ def opener_for(address: Address, *, is_async: bool) -> Opener:
     advised = named[0] if address.package else _ADVISED.get((database, is_async), named[0])
     message = f"{address.scheme}:// needs {' or '.join(named)}; {_INSTALL[advised]}"
     raise MissingDependencyError(message) from missing
+
+
+def local_file(url: str) -> str | None:
+    """Return the file that a URL's database is, which opening it would make; `None` where it is another kind.
+
+    Raises:
+        ConfigurationError: the URL can't be read.
+    """
+    address = read_url(url)
+    is_file = _ALIASES.get(address.scheme, address.scheme) in _FILES
+    return address.database if is_file and address.database not in ("", ":memory:") else None
 
 
 def _known() -> str:
@@ -305,6 +316,8 @@ def _tls_context(mode: str, files: dict[str, str]) -> Any:
 
 
 _ALIASES = {"postgres": "postgresql", "mariadb": "mysql"}
+#: Databases that are files.
+_FILES = ("sqlite",)
 _PACKAGES: dict[str, dict[str, Callable[[Address, bool], Opener]]] = {
     "sqlite": {"sqlite3": _sqlite3, "aiosqlite": _aiosqlite},
     "postgresql": {"psycopg": _psycopg, "psycopg2": _psycopg2, "asyncpg": _asyncpg},

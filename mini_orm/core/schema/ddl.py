@@ -79,6 +79,17 @@ def new_table_sql(
     return [*early, *create_indexes_sql(cls, dialect, if_not_exists=if_not_exists)], late
 
 
+def new_tables_sql(models: Sequence[type], dialect: Dialect) -> tuple[list[str], list[str]]:
+    """Return the statements that make the tables and indexes of models in their order, and those that come last."""
+    early: list[str] = []
+    last: list[str] = []
+    for place, cls in enumerate(models):
+        first, late = new_table_sql(cls, dialect, models[place + 1 :])
+        early.extend(first)
+        last.extend(late)
+    return early, last
+
+
 def in_key_order(models: Iterable[type]) -> list[type]:
     """Sort models so that what a foreign key refers to comes first; cycles keep the given order.
 

@@ -216,7 +216,8 @@ class _Comparison:
             live = there.pop(self.dialect.fold(index.name), None)
             create = index_sql(self.meta, index, self.dialect)
             if live is None:
-                yield Difference("safe", "index", index.name, f"the index {index.name!r} is missing", (create,))
+                if not self._is_constrained(index):
+                    yield Difference("safe", "index", index.name, f"the index {index.name!r} is missing", (create,))
             elif not self._is_same(index, live) and live.is_constraint:
                 message = f"the index {index.name!r} is another, and a constraint's"
                 yield Difference("conflict", "index", index.name, message)
@@ -231,6 +232,14 @@ class _Comparison:
     def _is_same(self, index: IndexMeta, live: LiveIndex) -> bool:
         wanted = self._fold_all(tuple(column.column for column in index.columns))
         return live.is_plain and live.unique == index.unique and self._fold_all(live.columns) == wanted
+
+    def _is_constrained(self, index: IndexMeta) -> bool:
+        """Whether the table has a UNIQUE in an index's place whose own name no model can state."""
+        return any(
+            live.is_constraint and self._is_same(index, live)
+            for live in self.live.indexes
+            if self.dialect.names_index_itself(live.name)
+        )
 
 
 def class_default(meta: ModelMeta, column: ColumnMeta, dialect: Dialect) -> str | None:

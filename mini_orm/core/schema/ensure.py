@@ -22,7 +22,7 @@ from ..database.transactions import atomic
 from ..dialects import Dialect
 from ..models import ModelMeta, model_meta
 from .apply import changing_schema, check_face, models_in_order, refuse_clashes
-from .ddl import new_table_sql
+from .ddl import new_tables_sql
 from .diff import Difference, diff
 from .inspect import dependent_keys, index_obstacle, inspect, is_elsewhere, referring_tables
 from .policy import Policy, check_policy
@@ -68,7 +68,7 @@ async def ensure_schema_async(
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Look:
     """One model, and how its table differs."""
 
     cls: type
@@ -90,19 +90,18 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
     check_policy(schema_conflict)
     refuse_clashes(models)
     dialect = executor.settled(dialect)
-    recreated: list[_Look] = []
+    recreated: list[Look] = []
     statements: list[str] = []
 
     async def run(sql: str) -> None:
         await executor.execute(dialect.without_values(sql))
         statements.append(sql)
 
-    async def mend() -> list[_Look]:
-        looks = [await _look(executor, dialect, cls) for cls in models]
+    async def mend() -> list[Look]:
+        looks = [await look_at(executor, dialect, cls) for cls in models]
         if schema_conflict == "recreate":
             recreated.extend(await _recreatable(executor, dialect, looks))
         _refuse([look for look in looks if look not in recreated])
-        last: list[str] = []
         others: list[str] = []
         gone = {dialect.quote(dialect.fold(look.meta.table)) for look in recreated}
         for look in recreated:
@@ -112,11 +111,9 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
                     others.append(f"ALTER TABLE {other} ADD CONSTRAINT {key} {definition}")
             await run(f"DROP TABLE {dialect.quote(look.meta.table)}")
         new = [look for look in looks if look in recreated or look.is_missing]
-        for place, look in enumerate(new):
-            early, late = new_table_sql(look.cls, dialect, [other.cls for other in new[place + 1 :]])
-            last.extend(late)
-            for sql in early:
-                await run(sql)
+        early, last = new_tables_sql([look.cls for look in new], dialect)
+        for sql in early:
+            await run(sql)
         for look in looks:
             if look not in new:
                 await _mend(run, look)
@@ -126,7 +123,7 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
             await _put_back(executor, dialect, run, sql)
         return looks
 
-    looks = [await _look(executor, dialect, cls) for cls in models]
+    looks = [await look_at(executor, dialect, cls) for cls in models]
     if any(difference.severity != "logged" for look in looks for difference in look.differences):
         if schema_conflict == "raise":
             _refuse(looks)
@@ -137,7 +134,16 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
     return statements
 
 
-async def _look(executor: Executor, dialect: Dialect, cls: type) -> _Look:
+def planned(looks: list[Look], dialect: Dialect) -> list[str]:
+    """Return the statements that `ensure` runs where there is no conflict."""
+    early, late = new_tables_sql([look.cls for look in looks if look.is_missing], dialect)
+    there = [look for look in looks if not look.is_missing]
+    mended = [sql for look in there for one in look.differences if one.severity == "safe" for sql in one.statements]
+    return [*early, *mended, *late]
+
+
+async def look_at(executor: Executor, dialect: Dialect, cls: type) -> Look:
+    """Compare a model with its table; nothing is changed."""
     meta = model_meta(cls)
     live = await inspect(executor, dialect, meta.table)
     there = {dialect.fold(index.name) for index in live.indexes} if live is not None else set()
@@ -147,16 +153,16 @@ async def _look(executor: Executor, dialect: Dialect, cls: type) -> _Look:
             obstacle = await index_obstacle(executor, dialect, index.name, meta.table)
             if obstacle is not None:
                 taken[index.name] = obstacle
-    return _Look(cls, meta, tuple(diff(meta, live, dialect, taken)))
+    return Look(cls, meta, tuple(diff(meta, live, dialect, taken)))
 
 
-async def _recreatable(executor: Executor, dialect: Dialect, looks: list[_Look]) -> list[_Look]:
+async def _recreatable(executor: Executor, dialect: Dialect, looks: list[Look]) -> list[Look]:
     """Return the tables to make anew, those that refer before those that they refer to.
 
     Raises:
         SchemaConflictError: rows of a table that stays refer to one of them, or a new one would not take its place.
     """
-    found: list[_Look] = []
+    found: list[Look] = []
     for look in reversed(looks):
         if not look.conflicts or not all(conflict.is_mendable for conflict in look.conflicts):
             continue
@@ -170,13 +176,13 @@ async def _recreatable(executor: Executor, dialect: Dialect, looks: list[_Look])
     return found
 
 
-def _not_anew(look: _Look, reason: str) -> SchemaConflictError:
+def _not_anew(look: Look, reason: str) -> SchemaConflictError:
     message = f"the table {look.meta.table!r} can't be made anew, as {reason}"
     refusal = Difference("conflict", "table", look.meta.table, message, is_mendable=False)
     return _error(look.meta, (*look.conflicts, refusal))
 
 
-def _refuse(looks: list[_Look]) -> None:
+def _refuse(looks: list[Look]) -> None:
     """Raise the error of the first model that has a conflict, with those of the others as its notes."""
     errors = [_error(look.meta, look.conflicts, _advice(look)) for look in looks if look.conflicts]
     if errors:
@@ -193,7 +199,7 @@ async def _put_back(executor: Executor, dialect: Dialect, run: Callable[[str], A
         log.warning("a foreign key fits the table that was made anew no more, and is gone: %s (%s)", sql, exc)
 
 
-async def _mend(run: Callable[[str], Awaitable[None]], look: _Look) -> None:
+async def _mend(run: Callable[[str], Awaitable[None]], look: Look) -> None:
     for difference in look.differences:
         if difference.severity != "safe":
             continue
@@ -205,7 +211,7 @@ async def _mend(run: Callable[[str], Awaitable[None]], look: _Look) -> None:
                 raise _error(look.meta, (Difference("conflict", "index", difference.name, message),)) from exc
 
 
-def _log(look: _Look, anew: bool) -> None:
+def _log(look: Look, anew: bool) -> None:
     table, model = look.meta.table, look.meta.name
     if anew:
         log.warning("made the table %r of %s anew, without its rows: %s", table, model, _listed(look.conflicts))
@@ -216,7 +222,7 @@ def _log(look: _Look, anew: bool) -> None:
             write("the table %r of %s: %s", table, model, difference)
 
 
-def _advice(look: _Look) -> str:
+def _advice(look: Look) -> str:
     if not all(conflict.is_mendable for conflict in look.conflicts):
         return ""
     return '. Change the table or the model, or let schema_conflict="recreate" drop the table with its rows'

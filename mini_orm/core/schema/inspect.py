@@ -3,6 +3,7 @@
 The SQL that asks is the dialect's, and has a mark for the table's name, or several; its rows are these, on every
 database:
 
+- `tables_sql` has no mark: the names of all tables and views.
 - `table_kind_sql`: what stands under a table's name (`"table"`, `"view"`, …), if anything does; what is amiss with the
   table as a whole (`NULL`: nothing).
 - `index_table_sql`, with the names of an index and of its table: what else has the name of the index: table, kind. The
@@ -86,15 +87,23 @@ class LiveTable:
     flaw: str | None = None
 
 
+async def table_names(executor: Executor, dialect: Dialect) -> list[str]:
+    """Return the names of all tables and views of the database where CREATE TABLE makes one.
+
+    Raises:
+        ConfigurationError: the dialect has no SQL for it.
+    """
+    _refuse_unreadable(dialect, dialect.tables_sql)
+    return [row[0] for row in await executor.fetch_all(dialect.tables_sql)]
+
+
 async def inspect(executor: Executor, dialect: Dialect, table: str) -> LiveTable | None:
     """Read a table; `None` where there is none.
 
     Raises:
         ConfigurationError: the dialect has no SQL for it.
     """
-    if not dialect.columns_sql:
-        name = type(dialect).__name__
-        raise ConfigurationError(f"{name} can't read the schema of a database; apply_schema works without")
+    _refuse_unreadable(dialect, dialect.columns_sql)
     found = await executor.fetch_one(dialect.table_kind_sql, [table])
     if found is None:
         return None
@@ -159,6 +168,12 @@ async def is_elsewhere(executor: Executor, dialect: Dialect, table: str) -> bool
     if not dialect.is_elsewhere_sql:
         return False
     return await executor.fetch_one(dialect.is_elsewhere_sql, [table]) is not None
+
+
+def _refuse_unreadable(dialect: Dialect, sql: str) -> None:
+    if not sql:
+        name = type(dialect).__name__
+        raise ConfigurationError(f"{name} can't read the schema of a database; apply_schema works without")
 
 
 def _marks(sql: str, dialect: Dialect) -> int:
