@@ -350,6 +350,10 @@ class Backend:
         """Have every statement told that the connection starts from now on; `None` ends that."""
         await maybe_await(conn.set_trace_callback(note))
 
+    def runs_elsewhere(self, look: Any) -> bool:
+        """Whether the database runs a statement of a session other than `look`; `trace` tells of it when it does."""
+        return True
+
     def trace_opened(self, conn: Any, note: Callable[[str], Any]) -> None:
         """Do what `trace` does to a connection that was just opened."""
         conn.set_trace_callback(note)

@@ -181,6 +181,9 @@ class PostgresBackend(PostgresSessions, RefusingByTrace, Backend):
         with self.look() as conn:
             return bool(conn.execute(sql).fetchone()[0] == 0)
 
+    def runs_elsewhere(self, look: Any) -> bool:
+        return bool(self._matching(look, "state = 'active'"))  # a driver tells of it before it is sent
+
     def raw(self, **other: Any) -> Any:
         import psycopg
 
