@@ -40,7 +40,7 @@ def code(cell: str) -> list[str]:
 class SqlPages(unittest.TestCase):
     def test_blocks_print_what_their_comments_say(self) -> None:
         """README: every page runs alone, and `print(…)  # X` prints X."""
-        self.assertEqual(len(PAGES), 10)
+        self.assertGreaterEqual(len(PAGES), 10)
         for page in PAGES:
             with self.subTest(page.name):
                 printed, promised = run_page(page)
