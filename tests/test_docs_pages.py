@@ -1,4 +1,4 @@
-"""Runs the pages on SQL (docs/getting_started.md, docs/sql), and holds their tables against the code."""
+"""Runs the pages on SQL (getting_started.md, pooling.md and sql/ of docs), and holds their tables against the code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mini_orm import C, MySQLDialect, PostgresDialect, Repository, SQLiteDialect
 from mini_orm.core.models import _KNOWN_KEYS
 from tests.docs_pages import DOCS, anchors, links, run_page
 
-PAGES = [DOCS / "getting_started.md", *sorted((DOCS / "sql").glob("*.md"))]
+PAGES = [DOCS / "getting_started.md", DOCS / "pooling.md", *sorted((DOCS / "sql").glob("*.md"))]
 DIALECTS = (SQLiteDialect(), PostgresDialect(), MySQLDialect())
 TYPES: dict[str, Any] = {
     **{name: getattr(dt, name) for name in ("datetime", "date", "time", "timedelta")},
@@ -40,7 +40,7 @@ def code(cell: str) -> list[str]:
 class SqlPages(unittest.TestCase):
     def test_blocks_print_what_their_comments_say(self) -> None:
         """README: every page runs alone, and `print(…)  # X` prints X."""
-        self.assertGreaterEqual(len(PAGES), 10)
+        self.assertGreaterEqual(len(PAGES), 11)
         for page in PAGES:
             with self.subTest(page.name):
                 printed, promised = run_page(page)
