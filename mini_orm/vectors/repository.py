@@ -27,7 +27,7 @@ class VectorRepository:
         payload_codec: how payloads are written; without one they must be what the store can hold.
 
     Raises:
-        ValueError: `dimension` or `metric` can't be; the collection is there with others.
+        ValueError: `collection` is no string; `dimension` or `metric` can't be; the collection is there with others.
         ConfigurationError: the store's calls are awaited.
     """
 

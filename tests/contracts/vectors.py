@@ -65,6 +65,20 @@ class VectorCollectionContract(Case):
             with self.subTest(dimension=dimension), self.assertRaises(ValueError):
                 self.backend.repository(self.store, "other", dimension=dimension)
 
+    async def test_names(self) -> None:
+        """E1: a collection's name is a string; another is a ValueError, before the store is asked."""
+        for name in (7, None, b"things", ["things"]):
+            for auto_create in (True, False):
+                with self.subTest(name=name), self.assertRaisesRegex(ValueError, "name is a string, not"):
+                    self.backend.repository(self.store, name, dimension=2, auto_create=auto_create)
+
+    @needs("checks_names")
+    async def test_names_given_to_the_store(self) -> None:
+        """E1: a store that is called by itself refuses them as well."""
+        for name in (7, None, b"things", ["things"]):
+            error = await self.refused(ValueError, self.store.create_collection, name, 2)
+            self.assertIn("name is a string, not", str(error))
+
     async def test_opening_what_is_there(self) -> None:
         """E1: auto_create opens a collection with what is in it."""
         repo = await self.repo()

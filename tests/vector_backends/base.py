@@ -45,6 +45,8 @@ class VectorBackend:
     keeps_nested_payload = True
     #: The store refuses payload values that JSON does not have, and copies the others.
     checks_payloads = True
+    #: The store refuses names of collections that are no strings, also where no repository does that for it.
+    checks_names = True
     #: It lives in this process, and can be looked into without waiting.
     is_in_memory = True
     #: How many random examples the congruence test tries; a slow store takes fewer.
