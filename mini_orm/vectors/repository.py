@@ -147,7 +147,7 @@ class VectorRepository:
 
 
 class _Calls:
-    """Calls a store that blocks. It does not know the repository, which is gone with its last user, not with a cycle."""
+    """Calls a store that blocks. It does not know the repository, which no cycle keeps alive."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
