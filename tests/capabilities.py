@@ -22,6 +22,7 @@ FAMILIES: Mapping[str, Sequence[type]] = {
 
 CAPABILITIES: Mapping[str, str] = {
     "aborts_on_errors": "transactions of SQLite and MySQL go on after a statement has failed",
+    "checks_names": "the user's store takes the names that its repository has checked",
     "checks_payloads": "the user's store keeps what it is given, as it is",
     "commits_ddl": "a transaction of SQLite and PostgreSQL takes statements that change the schema",
     "conflicts_roll_back": "only SQLite has ON CONFLICT ROLLBACK, with which a failed statement ends its transaction",

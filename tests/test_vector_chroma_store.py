@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import importlib.util
 import io
+import itertools
 import os
 import re
 import sys
 import tempfile
 import threading
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +24,7 @@ from mini_orm import (
     ChromaVectorStore,
     CollectionExistsError,
     DimensionError,
+    InMemoryVectorStore,
     MissingDependencyError,
     UnsupportedFilterError,
     VectorError,
@@ -342,15 +345,35 @@ class Filters(ChromaCase):
 
 class Searches(ChromaCase):
     def test_full_answers(self) -> None:
-        """E2: as many as are wanted and there, also where Chroma's index loses some of many equal ones."""
-        repo = self.repo(metric="l2")
-        repo.upsert([VectorRecord(f"{n:05}", [1, 1], {"n": n}) for n in range(2500)])
-        collection = self.collection()
-        short = collection.query(query_embeddings=[[1, 1]], n_results=2500)["ids"][0]
-        self.assertLess(len(short), 2500, "Chroma's index has become better: look at ChromaOperations._scan")
-        found = repo.query([1, 1], top_k=5000)
-        self.assertEqual([(one.id, one.payload) for one in found], [(f"{n:05}", {"n": n}) for n in range(2500)])
-        self.assertEqual(len(repo.query([1, 1], top_k=2000, filters=C.ge("n", 10))), 2000)
+        """E2: as many as are wanted and there, where Chroma's index finds some of them alone, or none."""
+        records = [VectorRecord(f"{n:02}", [1, n // 10], {"n": n}) for n in range(40)]
+        questions: list[tuple[int, Any]] = [(3, None), (40, None), (5000, None), (30, C.ge("n", 10)), (3, {"n": 7})]
+        for metric in ("cosine", "dot", "l2"):
+            repo = self.repo(f"by_{metric}", metric=metric)
+            exact = self.repo(store=InMemoryVectorStore(), metric=metric)
+            for each in (repo, exact):
+                each.upsert(records)
+            for (top_k, filters), kept in itertools.product(questions, (1, 0)):
+                with self.subTest(metric=metric, top_k=top_k, filters=filters, kept=kept), self.finding(kept, repo):
+                    for vector, found in enumerate(repo.query_many([[1, 0], [0, 1]], top_k=top_k, filters=filters)):
+                        wanted = exact.query([1 - vector, vector], top_k=top_k, filters=filters)
+                        self.assertEqual(
+                            [(one.id, one.payload) for one in found], [(one.id, one.payload) for one in wanted]
+                        )
+                        for one, other in zip(found, wanted, strict=True):
+                            self.assertAlmostEqual(one.score, other.score, places=5)
+
+    @contextlib.contextmanager
+    def finding(self, kept: int, repo: VectorRepository) -> Iterator[None]:
+        """Have Chroma's searches find no more than the best `kept`, as its index does among many equal vectors."""
+        collection = self.store._client.known[repo.collection].collection
+
+        def query(**options: Any) -> Any:
+            return {name: part and [one[:kept] for one in part] for name, part in asked(**options).items()}
+
+        asked = collection.query
+        with mock.patch.object(collection, "query", query):
+            yield
 
     def test_more_than_chroma_takes_at_once(self) -> None:
         """E3: writing, reading and deleting go in parts."""

@@ -261,8 +261,6 @@ class Kinds(FaissCase):
     def test_what_faiss_has_not(self) -> None:
         """E1: is a VectorError when the collection is made, which names it; faiss' own error is its cause."""
         for options, text in (
-            ({"index": "nonsense"}, "'nonsense'"),
-            ({"index": ""}, "no index"),
             ({"index": "PQ3"}, "'PQ3' for 8 numbers under cosine"),
             ({"search_parameters": {"nprobe": 3}}, "'nprobe' for an index 'Flat'"),
             ({"index": "HNSW8", "search_parameters": {"speed": 3}}, "'speed'"),
@@ -274,9 +272,27 @@ class Kinds(FaissCase):
                 self.assertIn(text, str(caught.exception))
                 self.assertIsInstance(caught.exception.__cause__, RuntimeError)
                 self.assertIsNone(store.describe_collection("c"))
-        for number in (0, -1, 1.5):
-            with self.assertRaises(ValueError):
-                FaissVectorStore(training_rows=number)  # type: ignore[arg-type]  # the mistake under test
+
+    def test_what_no_index_is_made_of(self) -> None:
+        """E1: a ValueError or VectorError when the store is made; a text that faiss can't read is named."""
+        for text in ("nonsense", "", "Flat,", "IDMap,", "\ud800"):
+            with self.subTest(text=text), self.assertRaises(VectorError) as caught:
+                FaissVectorStore(index=text)
+            self.assertEqual(str(caught.exception), f"faiss has no index {text!r}")
+            self.assertIsInstance(caught.exception.__cause__, RuntimeError | TypeError)
+        wrong: list[tuple[dict[str, Any], str]] = [
+            *(({"index": one}, "a text, not") for one in (7, True, b"Flat", ["Flat"])),
+            *(({"training_rows": one}, "an int of 1 or more") for one in (0, -1, 1.5, True, "3")),
+            *(({"search_parameters": one}, "a mapping") for one in (7, [("nprobe", 3)], "nprobe")),
+            *(({"search_parameters": {"nprobe": one}}, "to numbers, not 'nprobe'") for one in ("3", None, True)),
+            ({"search_parameters": {7: 3}}, "names to numbers"),
+        ]
+        for options, text in wrong:
+            with self.subTest(options=options), self.assertRaisesRegex(ValueError, text):
+                FaissVectorStore(**options)
+        for index in ("PQ3", "PCA64,Flat", "IDMap,Flat", "ITQ,LSH"):
+            with self.subTest(index=index):
+                self.assertIsInstance(FaissVectorStore(index=index), FaissVectorStore)
 
     def test_when_the_index_fails(self) -> None:
         """E3 Errors: a VectorError; what was written is there and found, and the next upsert makes the index anew."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import textwrap
 import threading
 import unittest
+import weakref
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -283,6 +285,18 @@ class Memory(unittest.TestCase):
         repo.upsert([VectorRecord("x", rows[0])])
         rows[:] = 7
         self.assertEqual([one.vector for one in repo.fetch()], [[1.0, 1.0]] * 4)
+
+    def test_it_is_gone_with_its_repository(self) -> None:
+        """E7: its memory is free at once, and not when the collector comes by."""
+        for repository in (VectorRepository, AsyncVectorRepository):
+            store = InMemoryVectorStore()
+            seen, repo = weakref.ref(store), repository(store, "c", dimension=2)
+            gc.disable()
+            try:
+                del store, repo
+                self.assertIsNone(seen(), repository.__name__)
+            finally:
+                gc.enable()
 
     def test_the_store_alone(self) -> None:
         """E8 E4: its methods take what a repository takes: mappings, conditions, any iterable."""

@@ -127,8 +127,9 @@ def checked_records(records: Iterable[Any]) -> list[VectorRecord]:
 
 def latest(ids: Sequence[str]) -> Sequence[int]:
     """Return where each id stands, for the last time if it is repeated."""
-    places = dict(zip(ids, range(len(ids)), strict=True))
-    return range(len(ids)) if len(places) == len(ids) else list(places.values())
+    if len(set(ids)) == len(ids):
+        return range(len(ids))
+    return list(dict(zip(ids, range(len(ids)), strict=True)).values())
 
 
 def json_payloads(payloads: Sequence[Any], store: str) -> Sequence[dict[str, Any] | None]:

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from ..errors import CollectionExistsError, UnsafeOperationError, UnsupportedFilterError
 from .checks import (
-    checked_dimension,
     checked_id,
     checked_ids,
     checked_records,
@@ -23,9 +22,8 @@ from .checks import (
 )
 from .codecs import IdentityVectorPayloadCodec, VectorPayloadCodec
 from .filters import FilterInput, is_empty, parse
-from .metrics import metric_of
 from .records import VectorRecord, VectorSearchResult
-from .stores.base import can, name_of
+from .stores.base import can, name_of, new_collection
 
 #: Called with how many records have been written.
 Progress = Callable[[int], Any]
@@ -52,8 +50,8 @@ class VectorOperations:
     ) -> None:
         self.store = store
         self.collection = collection
-        self.dimension = checked_dimension(dimension)
-        self.metric = metric_of(metric)
+        info = new_collection(collection, dimension, metric)
+        self.dimension, self.metric = info.dimension, info.metric
         self.codec: VectorPayloadCodec = IdentityVectorPayloadCodec() if payload_codec is None else payload_codec
         self._call = call
         self._is_plain = type(self.codec) is IdentityVectorPayloadCodec

@@ -27,7 +27,7 @@ class VectorRepository:
         payload_codec: how payloads are written; without one they must be what the store can hold.
 
     Raises:
-        ValueError: `dimension` or `metric` can't be; the collection is there with others.
+        ValueError: `collection` is no string; `dimension` or `metric` can't be; the collection is there with others.
         ConfigurationError: the store's calls are awaited.
     """
 
@@ -44,7 +44,7 @@ class VectorRepository:
     ) -> None:
         if is_async(store):
             raise ConfigurationError(f"the calls of {name_of(store)} are awaited: use AsyncVectorRepository")
-        self._ops = VectorOperations(store, self._call, collection, dimension, metric, payload_codec)
+        self._ops = VectorOperations(store, _Calls(store), collection, dimension, metric, payload_codec)
         self.store = store
         self.collection = collection
         self.dimension = dimension
@@ -145,5 +145,12 @@ class VectorRepository:
         """
         return drive(self._ops.count(filters))
 
-    async def _call(self, method: str, size: int, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.store, method)(*args, **kwargs)
+
+class _Calls:
+    """Calls a store that blocks. It does not know the repository, which no cycle keeps alive."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    async def __call__(self, method: str, size: int, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._store, method)(*args, **kwargs)

@@ -78,18 +78,18 @@ class VectorCongruenceContract(Case):
             if not (isinstance(found, list) and isinstance(expected, list)):  # a count, an error, nothing
                 assert found == expected, (one, found, expected)
             elif one.method == "fetch":
-                self.agree_on_records(found, expected)
+                self.agree_on_records(metric, found, expected)
             elif one.method == "query":
                 self.agree_on_rankings(metric, one, [one.arguments["vector"]], [found], [expected], oracle)
             else:
                 self.agree_on_rankings(metric, one, one.arguments["vectors"], found, expected, oracle)
 
-    def agree_on_records(self, found: list[VectorRecord], expected: list[VectorRecord]) -> None:
+    def agree_on_records(self, metric: str, found: list[VectorRecord], expected: list[VectorRecord]) -> None:
         """See that two stores hold the same."""
         assert [one.id for one in found] == [one.id for one in expected], (found, expected)
         for one, wanted in zip(found, expected, strict=True):
             assert self.shown(one.payload) == self.shown(wanted.payload), (one, wanted)
-            assert len(one.vector) == DIMENSION and all(map(is_close, one.vector, wanted.vector)), (one, wanted)
+        self.same_vectors(metric, found, [one.vector for one in expected])
 
     def agree_on_rankings(
         self, metric: str, one: Call, asked: Any, found: Any, expected: Any, oracle: VectorRepository
@@ -123,11 +123,6 @@ async def outcome(repo: Any, one: Call) -> Any:
         return await maybe_await(getattr(repo, one.method)(**one.arguments))
     except (MiniOrmError, TypeError, ValueError) as exc:
         return type(exc)
-
-
-def is_close(one: float, wanted: float) -> bool:
-    """Whether a number was read back as it was written, up to float32's rounding."""
-    return math.isclose(one, wanted, rel_tol=ROUNDING)
 
 
 def magnitude(metric: str, left: Sequence[float], right: Sequence[float]) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import unittest
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -39,12 +40,16 @@ class VectorBackend:
     supports_any_id = True
     #: A collection tells its dimension and metric.
     supports_description = True
+    #: A vector reads back as it was written, to the last digit of float32; else it does not under cosine.
+    keeps_vectors_exactly = True
     #: An empty payload reads back as one.
     keeps_empty_payload = True
     #: Lists and dicts may stand in payloads, and in filters.
     keeps_nested_payload = True
     #: The store refuses payload values that JSON does not have, and copies the others.
     checks_payloads = True
+    #: The store refuses names of collections that are no strings, also where no repository does that for it.
+    checks_names = True
     #: It lives in this process, and can be looked into without waiting.
     is_in_memory = True
     #: How many random examples the congruence test tries; a slow store takes fewer.
@@ -99,6 +104,17 @@ class VectorCase(unittest.IsolatedAsyncioTestCase):
         """Return the numbers of the ids of records or results."""
         known = {self.backend.id(number): number for number in range(300)}
         return [known[one.id] for one in found]
+
+    def same_vectors(self, metric: str, found: Iterable[Any], wanted: Iterable[Sequence[float]]) -> None:
+        """See that records have the vectors that were written, in float32."""
+        for record, vector in zip(found, wanted, strict=True):
+            written = array("f", vector).tolist()
+            if metric == "cosine" and not self.backend.keeps_vectors_exactly:
+                self.assertEqual(len(record.vector), len(written))
+                for one, number in zip(record.vector, written, strict=True):
+                    self.assertAlmostEqual(one, number, delta=abs(number) * 1e-6)
+            else:
+                self.assertEqual(record.vector, written)
 
     async def filled(self, payloads: Sequence[Any], **options: Any) -> Any:
         """Open a repository with a record for each payload, whose vectors are less and less like [1, 0]."""

@@ -17,6 +17,7 @@ _numbers = itertools.count(1)
 
 class ChromaMemory(VectorBackend):
     name, face, package = "Chroma in memory", "sync", "chromadb"
+    keeps_vectors_exactly = False
     supports_text_conditions = False
     supports_text_order = False
     is_in_memory = False

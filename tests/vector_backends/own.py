@@ -94,6 +94,7 @@ class Own(VectorBackend):
     supports_text_order = False
     supports_description = False
     checks_payloads = False
+    checks_names = False
 
     def store(self) -> Any:
         return OwnStore()

@@ -29,6 +29,7 @@ _clients: dict[Any, Any] = {}
 class QdrantMemory(VectorBackend):
     name, face, package = "Qdrant in memory", "sync", "qdrant_client"
     supports_any_id = False
+    keeps_vectors_exactly = False  # but unit vectors, and their lengths beside
     supports_text_conditions = False
     supports_text_order = False
     supports_large_number_order = False

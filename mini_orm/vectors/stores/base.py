@@ -23,7 +23,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..metrics import VectorMetric
+from ..checks import checked_dimension
+from ..metrics import VectorMetric, metric_of
 from ..records import VectorRecord, VectorSearchResult
 
 
@@ -33,6 +34,17 @@ class CollectionInfo:
 
     dimension: int
     metric: VectorMetric
+
+
+def new_collection(name: str, dimension: int, metric: str) -> CollectionInfo:
+    """Check what a collection is to be created with.
+
+    Raises:
+        ValueError: `name` is no string; `dimension` or `metric` can't be.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"a collection's name is a string, not {type(name).__name__}")
+    return CollectionInfo(checked_dimension(dimension), metric_of(metric))
 
 
 class VectorStore(Protocol):

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ...errors import CollectionExistsError, CollectionNotFoundError, DimensionError, VectorError, VectorValueError
-from ..checks import checked_dimension, checked_ids, checked_records, checked_top_k, latest
+from ..checks import checked_ids, checked_records, checked_top_k, latest
 from ..filters import Filter, FilterInput, parse
-from ..metrics import VectorMetric, metric_of
+from ..metrics import VectorMetric
 from ..records import VectorRecord, VectorSearchResult
-from .base import CollectionInfo
+from .base import CollectionInfo, new_collection
 from .chroma_clients import STORE, translated
 from .chroma_filters import EVERYTHING, Where, where_of
 from .chroma_payloads import RESERVED, chroma_id, metadata_of, payload_of, replacing, user_id
@@ -89,7 +89,7 @@ class ChromaOperations:
         self._client = client
 
     async def create_collection(self, name: str, dimension: int, metric: str, overwrite: bool) -> None:
-        info = CollectionInfo(checked_dimension(dimension), metric_of(metric))
+        info = new_collection(name, dimension, metric)
         if not _NAME.fullmatch(name):
             raise ValueError(
                 f"{STORE} can't name a collection {name!r}: Chroma takes 3 to 512 of the characters a-z, A-Z, 0-9, "

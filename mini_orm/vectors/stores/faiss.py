@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingDependencyError, UnsupportedFilterError, VectorError
@@ -35,7 +36,8 @@ class FaissVectorStore(LocalStore["_Collection"]):
 
     Raises:
         MissingDependencyError: faiss is not installed.
-        ValueError: `training_rows` is less than 1.
+        ValueError: `index` is no text, `training_rows` no int of 1 or more, or a search parameter no number.
+        VectorError: faiss can't read `index`.
     """
 
     supports_filters = False
@@ -49,13 +51,14 @@ class FaissVectorStore(LocalStore["_Collection"]):
     ) -> None:
         super().__init__()
         try:
-            from .faiss_index import IndexKind
+            from .faiss_index import IndexKind, check_spec
         except ImportError as exc:
             raise MissingDependencyError('FaissVectorStore needs faiss: pip install "mini_orm[faiss]"') from exc
-        if training_rows is not None and (not isinstance(training_rows, int) or training_rows < 1):
-            raise ValueError("training_rows is an int of 1 or more")
-        parameters = {name: float(value) for name, value in (search_parameters or {}).items()}
-        self._kind = IndexKind("Flat" if index is None else index, training_rows, parameters)
+        kind = IndexKind(
+            "Flat" if index is None else index, _checked_rows(training_rows), _checked_parameters(search_parameters)
+        )
+        check_spec(kind.spec)
+        self._kind = kind
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all collections to one file, in the place of the one that is there; it is whole at any time.
@@ -142,3 +145,18 @@ class _Collection(LocalCollection):
     def _write(self, ids: Sequence[str], payloads: Sequence[dict[str, Any] | None], packed: Any) -> None:
         super()._write(ids, payloads, packed)
         self._rows.settle()
+
+
+def _checked_rows(value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError("training_rows is an int of 1 or more")
+    return value
+
+
+def _checked_parameters(values: Mapping[str, Any] | None) -> dict[str, float]:
+    if values is not None and not isinstance(values, Mapping):
+        raise ValueError(f"search_parameters is a mapping of names to numbers, not {type(values).__name__}")
+    for name, value in (values or {}).items():
+        if not isinstance(name, str) or isinstance(value, bool) or not isinstance(value, Real):
+            raise ValueError(f"search_parameters maps names to numbers, not {name!r} to {type(value).__name__}")
+    return {name: float(value) for name, value in (values or {}).items()}

@@ -19,6 +19,8 @@ from ..metrics import VectorMetric
 Array: TypeAlias = Any
 #: What maps ids, which are not given to the index here.
 _ID_MAP = re.compile(r"^IDMap2?,")
+#: A dimension for which most kinds of an index are there.
+_ANY_DIMENSION = 8
 #: Vectors for each centroid that training asks for at least, before it warns.
 _EACH = 39
 
@@ -34,6 +36,27 @@ class IndexKind:
     search_parameters: Mapping[str, float] = field(default_factory=dict)
 
 
+def check_spec(spec: str) -> None:
+    """Refuse what is no index for any dimension. Whether it is one for a certain dimension, a collection shows.
+
+    Raises:
+        ValueError: it is no text.
+        VectorError: faiss can't read it.
+    """
+    if not isinstance(spec, str):
+        raise ValueError(f"index is what faiss' index factory takes, a text, not {type(spec).__name__}")
+    try:
+        faiss.index_factory(_ANY_DIMENSION, _bare(spec))
+    except (RuntimeError, TypeError) as exc:
+        # Many are there for other dimensions alone, and nothing but the text tells these apart.
+        if isinstance(exc, TypeError) or "could not parse" in str(exc):
+            raise VectorError(f"faiss has no index {spec!r}") from exc
+
+
+def _bare(spec: str) -> str:
+    return _ID_MAP.sub("", spec)
+
+
 class FaissIndex:
     """An index of faiss, whose entries have the numbers 0, 1, 2, … in the order of their coming, and are never removed.
 
@@ -45,9 +68,8 @@ class FaissIndex:
         self._kind = kind
         measure = faiss.METRIC_L2 if metric is VectorMetric.L2 else faiss.METRIC_INNER_PRODUCT
         if saved is None:
-            spec = _ID_MAP.sub("", kind.spec)
             with _told(f"has no index {kind.spec!r} for {dimension} numbers under {metric.value}"):
-                self._index: Any = faiss.index_factory(dimension, spec, measure)
+                self._index: Any = faiss.index_factory(dimension, _bare(kind.spec), measure)
         else:
             with _told("can't read a saved index"):
                 self._index = faiss.deserialize_index(saved)

@@ -12,7 +12,6 @@ from typing import Any, Generic, TypeVar
 
 from ...errors import CollectionExistsError, CollectionNotFoundError
 from ..checks import (
-    checked_dimension,
     checked_ids,
     checked_records,
     checked_top_k,
@@ -21,9 +20,8 @@ from ..checks import (
     latest,
 )
 from ..filters import Filter, FilterInput
-from ..metrics import metric_of
 from ..records import VectorIdPolicy, VectorRecord, VectorSearchResult
-from .base import CollectionInfo
+from .base import CollectionInfo, new_collection
 from .payload_index import Masks, PayloadIndex
 from .python_rows import Scored
 
@@ -167,9 +165,9 @@ class LocalStore(ABC, Generic[Made]):
 
         Raises:
             CollectionExistsError: it is there, and `overwrite` is not set.
-            ValueError: `dimension` or `metric` can't be.
+            ValueError: `name` is no string; `dimension` or `metric` can't be.
         """
-        made = self._made(CollectionInfo(checked_dimension(dimension), metric_of(metric)))
+        made = self._made(new_collection(name, dimension, metric))
         with self._lock:
             if name in self._collections and not overwrite:
                 raise CollectionExistsError(f"there is a collection {name!r} already")

@@ -10,12 +10,11 @@ from ...core.database.database import Database
 from ...core.database.database_async import AsyncDatabase
 from ...core.database.executors import drive
 from ...errors import ConfigurationError, DataError, DimensionError, ProgrammingError
-from ..checks import checked_dimension, checked_ids, checked_records, checked_top_k, float32, latest
+from ..checks import checked_ids, checked_records, checked_top_k, float32, latest
 from ..filters import Filter, FilterInput, parse
-from ..metrics import metric_of
 from ..records import VectorIdPolicy, VectorRecord
 from . import pgvector_ops as ops
-from .base import CollectionInfo
+from .base import CollectionInfo, new_collection
 from .pgvector_filters import compiled
 from .pgvector_indexes import VectorIndex
 from .pgvector_sql import BY_ID, Collection, check_dimension
@@ -84,8 +83,9 @@ class PgVectorStore:
             VectorError: there is no such schema; a table of this name is no collection.
             ConfigurationError: the database has no pgvector.
         """
-        check_dimension(checked_dimension(dimension), self._index)
-        return self._start(self._create(name, dimension, metric, overwrite))
+        info = new_collection(name, dimension, metric)
+        check_dimension(info.dimension, self._index)
+        return self._start(self._create(name, info, overwrite))
 
     def describe_collection(self, name: str) -> Any:
         """Return a collection's dimension and metric, or `None` if it is not there."""
@@ -130,10 +130,10 @@ class PgVectorStore:
 
     # --- the operations, which await nothing but the database ---
 
-    async def _create(self, name: str, dimension: int, metric: str, overwrite: bool) -> None:
+    async def _create(self, name: str, info: CollectionInfo, overwrite: bool) -> None:
         flags = {"overwrite": overwrite, "ensure_extension": self._ensure_extension}
         try:
-            await self._run(ops.create, name, dimension, metric_of(metric), self._index, **flags)
+            await self._run(ops.create, name, info.dimension, info.metric, self._index, **flags)
         finally:
             self._known.pop(name, None)
 

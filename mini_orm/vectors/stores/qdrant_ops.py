@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ...errors import CollectionExistsError, CollectionNotFoundError, VectorError
-from ..checks import checked_dimension, checked_ids, checked_records, checked_top_k, float32, latest
+from ..checks import checked_ids, checked_records, checked_top_k, float32, latest
 from ..filters import Filter, FilterInput, parse
-from ..metrics import VectorMetric, metric_of
+from ..metrics import VectorMetric
 from ..records import VectorIdPolicy, VectorRecord, VectorSearchResult
-from .base import CollectionInfo
+from .base import CollectionInfo, new_collection
 from .qdrant_errors import Failure, failure_of
 from .qdrant_filters import compile_filter
 from .qdrant_payloads import is_utf8, norm_of, read_payload, written_payload
@@ -59,7 +59,7 @@ class QdrantOperations:
     async def create_collection(self, name: str, dimension: int, metric: str, *, overwrite: bool) -> None:
         from qdrant_client import models
 
-        info = CollectionInfo(checked_dimension(dimension), metric_of(metric))
+        info = new_collection(name, dimension, metric)
         if not _can_be_name(name):
             raise ValueError('a name of a collection has 1 to 255 bytes in UTF-8, without < > : " / \\ | ? *')
         if overwrite:
