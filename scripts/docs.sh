@@ -5,9 +5,10 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 
 cd "$ROOT"
-[ -f mkdocs.yml ] || die "the site is not there yet, as mkdocs.yml is missing. Its pages are in docs/, as Markdown"
 make_venv
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e . -r requirements-docs.txt ||
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt ||
     die "pip could not install what requirements-docs.txt names: its message is above"
 [ $# -gt 0 ] || set -- serve
+# Material for MkDocs would tell at each start that it has a successor.
+export NO_MKDOCS_2_WARNING=1
 exec "$VENV/bin/python" -m mkdocs "$@"

@@ -66,19 +66,19 @@ class PackagingTest(unittest.TestCase):
     def test_the_workflow_calls_scripts(self) -> None:
         """README: what it runs is what a contributor runs."""
         scripts = re.findall(r"run: \./(\S+)", read(".github/workflows/ci.yml"))
-        self.assertEqual(sorted(scripts), ["scripts/build_lib.sh", "scripts/check.sh", "scripts/test.sh"])
+        self.assertEqual(
+            sorted(scripts), ["scripts/build_lib.sh", "scripts/check.sh", "scripts/docs.sh", "scripts/test.sh"]
+        )
 
     def test_requirements(self) -> None:
         """README: the files and the extra say the same."""
         self.assertEqual(required("requirements-build.txt"), project()["optional-dependencies"]["build"])
         self.assertLessEqual({*required("requirements-publish.txt")}, {*required("requirements-build.txt")})
         self.assertEqual(
-            [one.partition(">")[0] for one in required("requirements-docs.txt")],
-            [
-                "mkdocs-material",
-                "mkdocstrings[python]",
-            ],
+            [re.split("[>~]", one)[0] for one in required("requirements-docs.txt")],
+            ["mkdocs-material", "mkdocstrings[python]", "ruff"],
         )
+        self.assertIn(required("requirements-docs.txt")[-1], project()["optional-dependencies"]["test-few"])
 
 
 class PagesTest(unittest.TestCase):

@@ -130,15 +130,14 @@ class Repository(Generic[T]):
     def insert_many(self, objects: Iterable[T], *, returning: bool = True) -> builtins.list[T] | int:
         """Insert objects in bulk, all or none. `[]` runs no SQL.
 
+        Raises what `insert` raises; then no row is kept and no object has changed.
+
         Args:
             returning: `False` asks for no keys, and takes the quickest road that the database has (COPY on PostgreSQL).
                 The objects stay as they are.
 
         Returns:
             The objects with their keys, in the order given; the number of rows where `returning` is `False`.
-
-        Raises:
-            As `insert`; then no row is kept and no object has changed.
         """
         from . import ops_load
 
@@ -318,7 +317,7 @@ class Repository(Generic[T]):
         return self._run(ops.get_or_create, self._compiler, self._model, lookup, defaults)
 
     def get_related(self, pk: Any, *, include: str | Iterable[str]) -> RelatedResult[T] | None:
-        """Find one object by its key, with what it is related to.
+        """Find one object by its key, with what it is related to. Raises what `get` and `list_related` raise.
 
         Args:
             pk: as for `get`.
@@ -326,9 +325,6 @@ class Repository(Generic[T]):
 
         Returns:
             The object and its relations; `None` where there is no object.
-
-        Raises:
-            As `get` and `list_related`.
         """
         from . import ops_relations, related
 
@@ -410,15 +406,14 @@ class Repository(Generic[T]):
     def unlink(self, obj: T, name: str, others: Sequence[Any]) -> int:
         """Take the links between an object and others away. The objects stay.
 
+        Raises what `link` raises, but for what is about new links.
+
         Args:
             name: as for `link`.
             others: as for `link`.
 
         Returns:
             How many links there were.
-
-        Raises:
-            As `link`, but for what is about new links.
         """
         from . import creation, ops_relations, related
 
