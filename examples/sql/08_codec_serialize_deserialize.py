@@ -1,6 +1,6 @@
 """Codecs: each field is written as what its column holds, and read again as what it was.
 
-The annotation says how. What has no column of its own, here a set, and anything at all, takes `metadata={"codec": "json"}`.
+The annotation says how. `metadata={"codec": "json"}` is for what has no column of its own: here a set, and any value.
 
 It prints:
 
