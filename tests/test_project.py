@@ -56,6 +56,10 @@ class MakefileTest(unittest.TestCase):
 
 
 class PackagingTest(unittest.TestCase):
+    def test_extra_of_the_site(self) -> None:
+        """README: it has what the file of requirements names."""
+        self.assertLessEqual({*required("requirements-docs.txt")}, {*project()["optional-dependencies"]["docs"]})
+
     def test_versions_of_python(self) -> None:
         """README: the workflow tests those that the classifiers name, the oldest being required."""
         named = re.findall(r"Python :: (3\.\d+)$", "\n".join(project()["classifiers"]), re.MULTILINE)
@@ -69,10 +73,16 @@ class PackagingTest(unittest.TestCase):
         self.assertEqual(sorted(scripts), ["scripts/build_lib.sh", "scripts/check.sh", "scripts/test.sh"])
 
     def test_requirements(self) -> None:
-        """README: the files and the extras say the same."""
+        """README: the files and the extra say the same."""
         self.assertEqual(required("requirements-build.txt"), project()["optional-dependencies"]["build"])
         self.assertLessEqual({*required("requirements-publish.txt")}, {*required("requirements-build.txt")})
-        self.assertEqual(required("requirements-docs.txt"), project()["optional-dependencies"]["docs"])
+        self.assertEqual(
+            [one.partition(">")[0] for one in required("requirements-docs.txt")],
+            [
+                "mkdocs-material",
+                "mkdocstrings[python]",
+            ],
+        )
 
 
 class PagesTest(unittest.TestCase):
