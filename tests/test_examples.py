@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,16 @@ def run(path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
             encoding="utf-8",
             timeout=120,
         )
+
+
+class IndexTest(unittest.TestCase):
+    def test_each_has_a_number_and_stands_in_the_index(self) -> None:
+        """README: examples/README.md has each one, in its order."""
+        index = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+        self.assertEqual(re.findall(r"\[(\w+\.py)\]\(\w+/\1\)", index), [path.name for path in EXAMPLES])
+        for kind in ("sql", "vector"):
+            numbers = [path.name[:3] for path in EXAMPLES if path.parent.name == kind]
+            self.assertEqual(numbers, [f"{number:02}_" for number in range(1, len(numbers) + 1)])
 
 
 class ExamplesTest(unittest.TestCase):

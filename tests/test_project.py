@@ -56,6 +56,10 @@ class MakefileTest(unittest.TestCase):
 
 
 class PackagingTest(unittest.TestCase):
+    def test_extra_of_the_site(self) -> None:
+        """README: it has what the file of requirements names."""
+        self.assertLessEqual({*required("requirements-docs.txt")}, {*project()["optional-dependencies"]["docs"]})
+
     def test_versions_of_python(self) -> None:
         """README: the workflow tests those that the classifiers name, the oldest being required."""
         named = re.findall(r"Python :: (3\.\d+)$", "\n".join(project()["classifiers"]), re.MULTILINE)
