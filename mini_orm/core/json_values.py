@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from typing import Any
 
 from .columns import JsonShape
@@ -73,6 +73,7 @@ def load_json(text: str) -> Any:
 
 
 _PLAIN_SCALARS = frozenset({str, int, bool, type(None)})
+_CONTAINERS = frozenset({dict, list})
 
 
 def json_text(value: Any) -> str:
@@ -82,7 +83,7 @@ def json_text(value: Any) -> str:
         Refused: JSON has no such value; says where it is.
     """
     try:
-        if _is_plain_json(value):
+        if type(value) in _CONTAINERS and _is_plain_json(value):
             text = _dumps(value)
             # What `plain_text` refuses shows in the text: NUL as an escape, a surrogate as it is.
             if "\\u0000" not in text and (text.isascii() or _is_whole(text)):
@@ -127,17 +128,23 @@ def _is_whole(text: str) -> bool:
     return True
 
 
-def _is_plain_json(value: Any) -> bool:
-    """Tell whether a value is of JSON's own types throughout, so that it needs no copy to be written."""
-    kind = type(value)
-    if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not (type(item) in _PLAIN_SCALARS or _is_plain_json(item)):
+def _is_plain_json(container: Any) -> bool:
+    """Tell whether a dict or a list is of JSON's own types throughout, so that it needs no copy to be written."""
+    if type(container) is dict:
+        for key in container:
+            if type(key) is not str:
                 return False
-        return True
-    if kind is list:
-        return set(map(type, value)) <= _PLAIN_SCALARS or all(map(_is_plain_json, value))
-    return kind in _PLAIN_SCALARS or (kind is float and math.isfinite(value))
+        container = container.values()
+    for item in container:
+        kind = type(item)
+        if kind in _PLAIN_SCALARS:
+            continue
+        if kind in _CONTAINERS:
+            if not _is_plain_json(item):
+                return False
+        elif kind is not float or not isfinite(item):
+            return False
+    return True
 
 
 def _json_value(value: Any, path: str, depth: int) -> Any:
@@ -151,7 +158,7 @@ def _json_value(value: Any, path: str, depth: int) -> Any:
     except Refused as exc:
         raise Refused(f"at {path}: {exc}") from None
     if kind is float:
-        if not math.isfinite(value):
+        if not isfinite(value):
             raise Refused(f"at {path}: JSON has no NaN and no infinity")
         return value
     if depth > _MAX_DEPTH:

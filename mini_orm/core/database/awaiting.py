@@ -23,7 +23,8 @@ from ...errors import ConnectionLost, OperationalError, QueryTypeError, Transact
 from .. import log
 from ..drivers import Result
 from ..drivers.awaited import AwaitedDriver
-from .executors import _NOT_INSERTED, Executor, Stopped
+from .at_once import NOT_INSERTED
+from .executors import Executor, Stopped
 from .streams import end_left
 
 R = TypeVar("R")
@@ -261,14 +262,14 @@ class AwaitingExecutor(Executor):
         self.refuse_read_only()
         row = await self._run(self.driver.fetch_one, sql, params)
         if row is None:
-            raise OperationalError(_NOT_INSERTED)
+            raise OperationalError(NOT_INSERTED)
         return row
 
     async def insert_row(self, sql: str, params: Params = ()) -> int:
         self.refuse_read_only()
         affected, key = await self._run(self.driver.insert, sql, params)
         if not affected:
-            raise OperationalError(_NOT_INSERTED)
+            raise OperationalError(NOT_INSERTED)
         return key
 
     async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:

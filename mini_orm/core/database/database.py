@@ -20,7 +20,7 @@ from ...errors import (
 from ..dialects import Dialect
 from ..dialects.base import Isolation, check_isolation
 from ..drivers import Driver, Result, driver_of, is_connection
-from .executors import Executor, drive
+from .executors import Executor, PlainOperation, awaited, drive
 from .guards import Guard, ThreadRunner, close_now, guard_of, thread_owner
 from .locks import Lock, ThreadHold
 from .ops_raw import raw, raw_all, raw_first
@@ -147,12 +147,16 @@ class Database:
 
     def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run an operation on this context's connection: in the open transaction, or in one of its own."""
+        return self._run_at_once(lambda executor: drive(operation(executor, *args, **kwargs)))
+
+    def _run_at_once(self, operation: PlainOperation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do what `run` does, with a plain function."""
         scope, scopes = self._scope, _open_scopes.get()
         if scopes and scopes[-1] is not scope:  # else nothing is open that a call could belong to but `scope`
             scope = route(self._source, scope, thread_owner)
         guard = self._guard if scope is None else scope.guard
         if guard is None:
-            return self._run_pooled(None, operation, *args, **kwargs)
+            return self._run_pooled(None, awaited(operation), *args, **kwargs)
         lock = guard.lock if scope is None else scope.lock
         thread = get_ident()
         hold: ThreadHold | None = None
@@ -170,7 +174,7 @@ class Database:
             if scope is not None:
                 if scope.child is not None or not scope.is_open:
                     scope.check()
-                return drive(operation(executor, *args, **kwargs))
+                return operation(executor, *args, **kwargs)
             if guard.closed or guard.scope is not None:
                 guard.check()
             outer = guard.in_use  # a model's code that uses the database, in the middle of an operation
@@ -178,7 +182,7 @@ class Database:
                 guard.in_use = True
                 if not outer:
                     executor.enter()
-                return drive(operation(executor, *args, **kwargs))
+                return operation(executor, *args, **kwargs)
             finally:
                 guard.in_use = outer
                 if not outer:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from ..._typing import Params, RawParams, Row
 from ...errors import (
@@ -30,12 +30,25 @@ from ...errors import (
 from .. import log
 from ..dialects import Dialect
 from ..drivers import Driver, Result
+from .at_once import NOT_INSERTED, affected, first_row, new_key, send
 from .driving import drive as drive  # whoever has an executor needs it
 from .registry import Registry
 
+R = TypeVar("R")
+P = ParamSpec("P")
+#: What runs on a connection, as a plain function (see at_once.py).
+PlainOperation: TypeAlias = "Callable[Concatenate[Executor, P], R]"
 #: Seconds between two tries for a lock; the last one repeats. SQLite's own handler waits like this.
 _PAUSES = (0.001, 0.002, 0.005, 0.010, 0.015, 0.020, 0.025, 0.050)
-_NOT_INSERTED = "the database took the statement and inserted no row; a trigger may have ignored it"
+
+
+def awaited(operation: PlainOperation[P, R]) -> Callable[Concatenate[Executor, P], Coroutine[Any, Any, R]]:
+    """Make a coroutine function of a plain operation."""
+
+    async def run(executor: Executor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return operation(executor, *args, **kwargs)
+
+    return run
 
 
 class Stopped(BaseException):
@@ -103,11 +116,13 @@ class Executor:
             message = "this connection was given up, as its state is not known any more; open a new one"
             raise ConnectionLost(message) from self.broken
         try:
+            driver, conn = self.driver, self.conn
+            if self._settled and not self.blocks and driver.is_fit(conn):
+                return
             if self.blocks:
                 self._heal()
             if not self._ready:
                 self._make_ready()
-            driver, conn = self.driver, self.conn
             if driver.requires_refresh:
                 driver.refresh(conn)
             # What `in_transaction` tells, without the steps there: this is a part of every call.
@@ -365,24 +380,6 @@ class Executor:
             waited += max(time.monotonic() - started, _PAUSES[0])
             self._check_cancelled()
 
-    def _send_now(self, sql: str, params: Any = ()) -> Any:
-        """Do what `_send` does where the database waits for locks: without another coroutine around it."""
-        if self.cancelled:
-            self._check_cancelled()
-        try:
-            if self.blocks and not self.driver.in_transaction(self.conn):
-                self.require_transaction()
-            return self._cursor.execute(sql, params)
-        except self._errors as exc:
-            if self.driver.is_unwaited(exc) or self.driver.is_doubtful(exc):
-                return drive(self._send(sql, params))
-            raise self.error(exc, sql) from exc
-        except TransactionError:
-            raise  # nothing was sent
-        except BaseException:
-            self._renew_cursor()
-            raise
-
     async def _pause(self, seconds: float) -> None:
         time.sleep(seconds)  # for a lock that the database does not wait for by itself
 
@@ -401,47 +398,38 @@ class Executor:
         """Run a statement that writes, or returns nothing; return the rows affected."""
         if writes and self.read_only:
             self.refuse_read_only()
-        cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
-        return max(int(cursor.rowcount), 0)
+        cursor = await self._send(sql, params) if self.is_patient else send(self, sql, params)
+        return affected(cursor)
 
     async def execute_many(self, sql: str, rows: Sequence[Params]) -> int:
         """Run a statement that writes for each of `rows`; return the rows affected."""
         self.refuse_read_only()
         cursor = await self._send(sql, rows, many=True)
-        return max(int(cursor.rowcount), 0)
+        return affected(cursor)
 
     async def execute_returning(self, sql: str, params: Params = ()) -> Row:
         """Run a statement that writes one row and returns it."""
         self.refuse_read_only()
         rows = await self.fetch_all(sql, params)
         if not rows:
-            raise OperationalError(_NOT_INSERTED)
+            raise OperationalError(NOT_INSERTED)
         return rows[0]
 
     async def insert_row(self, sql: str, params: Params = ()) -> int:
         """Insert one row; return the key that the database gave it."""
         if self.read_only:
             self.refuse_read_only()
-        cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
-        if cursor.rowcount == 0:
-            raise OperationalError(_NOT_INSERTED)
-        return int(cursor.lastrowid or 0)
+        cursor = await self._send(sql, params) if self.is_patient else send(self, sql, params)
+        return new_key(cursor)
 
     async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:
         """Run a query that has one row at most."""
-        cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
-        try:
-            row: Row | None = cursor.fetchone()
-        except self._errors as exc:
-            raise self.error(exc, sql) from exc
-        except BaseException:
-            self._renew_cursor()
-            raise
-        return row
+        cursor = await self._send(sql, params) if self.is_patient else send(self, sql, params)
+        return first_row(self, cursor, sql)
 
     async def fetch_all(self, sql: str, params: Params = ()) -> list[Row]:
         """Run a query; return all rows."""
-        cursor = await self._send(sql, params) if self.is_patient else self._send_now(sql, params)
+        cursor = await self._send(sql, params) if self.is_patient else send(self, sql, params)
         try:
             rows: list[Row] = cursor.fetchall()
         except self._errors as exc:

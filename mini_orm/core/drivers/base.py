@@ -165,6 +165,10 @@ class Driver(ABC):
         """Tell whether the open transaction has failed, so that all it takes is a rollback."""
         return False
 
+    def is_fit(self, conn: Any) -> bool:
+        """Tell at a glance that the connection is in mini_orm's mode; `False` where that takes a closer look."""
+        return False
+
     @abstractmethod
     def mode(self, conn: Any) -> Any:
         """Return what of the connection's mode mini_orm would change; `None` where nothing has to change."""

@@ -155,6 +155,9 @@ class Sqlite3Driver(Driver):
     def in_transaction(self, conn: sqlite3.Connection) -> bool:
         return conn.in_transaction
 
+    def is_fit(self, conn: sqlite3.Connection) -> bool:
+        return conn.isolation_level is None and conn.text_factory is str
+
     def mode(self, conn: sqlite3.Connection) -> Any:
         isolation, text = conn.isolation_level, conn.text_factory
         return None if isolation is None and text is str else (isolation, text)

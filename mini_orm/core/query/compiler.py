@@ -24,7 +24,7 @@ from ..objects import clone, getter
 from .bulk import BulkEncoder
 from .expressions import Token
 from .filters import Filters
-from .ordering import Term, read_order, write_order
+from .ordering import Term, check_page, read_order, write_order
 from .paths import Scope, changing, selecting
 from .rows import RowDecoder, UncheckedRowDecoder, undecodable
 from .statements import InsertPlan, Plan, Statement, statement
@@ -86,6 +86,11 @@ class Compiler:
         self.bulk = BulkEncoder(meta, table.codecs, self._values)
         self._optional = frozenset(place for place, column in enumerate(meta.columns) if column.is_optional)
         self._required = frozenset(place for place, column in enumerate(meta.columns) if column.pk) - self._optional
+        self._starts = {
+            "count": f"SELECT count(*) FROM {self._table.quoted}",
+            "exists": f"SELECT 1 FROM {self._table.quoted}",
+            "delete": f"DELETE FROM {self._table.quoted}",
+        }
         self.get_sql = f"SELECT {self._all} FROM {self._table.quoted} WHERE {self._key_text}"
         self.delete_sql = f"DELETE FROM {self._table.quoted} WHERE {self._key_text}"
         assignments = ", ".join(f"{self._names[column.name]} = {table.bound(column)}" for column in self._rest)
@@ -182,7 +187,7 @@ class Compiler:
         params: list[Any] = []
         tokens = self.filters.read(where, params)
         order = read_order(order_by, self._table)
-        _check_page(limit, offset)
+        check_page(limit, offset)
         key = ("select", tokens, order, limit is not None if self.dialect.binds_limit else limit, offset is not None)
         filtered = len(params)
         if limit is not None and self.dialect.binds_limit:
@@ -210,11 +215,11 @@ class Compiler:
 
     def count(self, where: Any) -> Statement:
         """Compile `SELECT count(*)`."""
-        return self._filtered("count", f"SELECT count(*) FROM {self._table.quoted}", where)
+        return self._filtered("count", where)
 
     def exists(self, where: Any) -> Statement:
         """Compile a SELECT that has a row where one matches."""
-        return self._filtered("exists", f"SELECT 1 FROM {self._table.quoted}", where, " LIMIT 1")
+        return self._filtered("exists", where, " LIMIT 1")
 
     def delete_where(self, where: Any, *, allow_all: bool) -> Statement:
         """Compile a DELETE by condition.
@@ -223,9 +228,9 @@ class Compiler:
             UnsafeOperationError: there is no condition, and `allow_all` is not true.
         """
         self._refuse_all(where is None or (isinstance(where, Sequence) and not where), allow_all, "delete_where")
-        return self._filtered("delete", f"DELETE FROM {self._table.quoted}", where, changes=True)
+        return self._filtered("delete", where, changes=True)
 
-    def _filtered(self, kind: str, start: str, where: Any, end: str = "", *, changes: bool = False) -> Statement:
+    def _filtered(self, kind: str, where: Any, end: str = "", *, changes: bool = False) -> Statement:
         compares = type(where) is Condition
         if compares and (value := where.value) is not None and not isinstance(value, Expression):
             try:
@@ -241,7 +246,7 @@ class Compiler:
         def make() -> Plan:
             scope = changing(self._table, tokens) if changes else selecting(self._table)
             condition, places = self._condition(tokens, 0, scope)
-            return Plan(start + scope.where(condition) + end, _order(places))
+            return Plan(self._starts[kind] + scope.where(condition) + end, _order(places))
 
         plan: Plan = self._plan((kind, tokens), make, len(tokens))
         if compares and tokens[0][0] == "CMP" and where.col in self._names and tokens[0][3] == ("?",):
@@ -335,8 +340,8 @@ class Compiler:
         left_out = tuple(self.meta.columns[place] for place in omitted)
         auto = self.meta.auto
         last_id = auto if auto in left_out and self.dialect.supports_last_id else None
-        if left_out == (last_id,):
-            return InsertPlan(sql, last_id=last_id)
+        if last_id is not None and left_out == (last_id,):
+            return InsertPlan(sql, last_id=last_id, told=last_id.name)
         if not left_out:
             return InsertPlan(sql)
         if self.dialect.supports_returning:
@@ -486,14 +491,6 @@ class Compiler:
         condition, places = self._condition(tokens, first, scope)
         sql = f"UPDATE {self._table.quoted} SET {assignments}{scope.where(condition)}"
         return Plan(sql, _order([*range(first), *places]))
-
-
-def _check_page(limit: Any, offset: Any) -> None:
-    for name, value, least in (("limit", limit, 1), ("offset", offset, 0)):
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
-            raise QueryError(f"{name} must be an int of at least {least}, or None")
 
 
 def _order(places: list[int]) -> tuple[int, ...] | None:

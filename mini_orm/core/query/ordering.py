@@ -56,3 +56,16 @@ def write_order(terms: Sequence[Term], scope: Scope) -> str:
         term = dialect.compared(scope.sql(ref), scope.column(ref).type, "ORDER")
         texts.append(dialect.ordered(term, desc=desc, nulls=nulls))
     return ", ".join(texts)
+
+
+def check_page(limit: Any, offset: Any) -> None:
+    """Refuse a limit below 1 and an offset below 0.
+
+    Raises:
+        QueryError: says which.
+    """
+    for name, value, least in (("limit", limit, 1), ("offset", offset, 0)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+            raise QueryError(f"{name} must be an int of at least {least}, or None")

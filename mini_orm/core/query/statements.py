@@ -37,9 +37,11 @@ class InsertPlan(NamedTuple):
     """An INSERT that leaves out some columns, and how their values come back.
 
     `returning`: by RETURNING; `last_id`: the auto key, told by the driver; `reread`: by a SELECT of the new row.
+    `told`: the name of the auto key where that is all that comes back, told by the driver.
     """
 
     sql: str
     returning: tuple[ColumnMeta, ...] = ()
     last_id: ColumnMeta | None = None
     reread: tuple[ColumnMeta, ...] = ()
+    told: str | None = None

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, ove
 from ...errors import ConfigurationError
 from ..conditions import OrderBy, WhereInput
 from ..database.database import Database, Operation
-from ..database.executors import drive
+from ..database.executors import PlainOperation, awaited, drive
 from ..models import model_meta
-from ..query.compiler import compiler_for
+from ..query.compiler import Compiler, compiler_for
 from ..schema.policy import Policy
-from . import ops, ops_schema
+from . import ops, ops_at_once, ops_schema
 from .given import listed
 from .ops_schema import Flags
 
@@ -85,8 +85,10 @@ class Repository(Generic[T]):
         """Let actions go to the database directly, from when there is nothing more to see to before them."""
         if ops_schema.is_settled(self._db._registry, self._model, self._flags):
             self._run = self._db.run  # type: ignore[method-assign]  # spares each call a step
+            self._run_at_once = self._db._run_at_once  # type: ignore[method-assign]  # the same
         if not self._flags.are_set:
             self._run_where = self._db.run  # type: ignore[method-assign]  # the same
+            self._ask_where = self._db._run_at_once  # type: ignore[assignment]  # the same
 
     def _run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run an action, after what the flags ask for."""
@@ -104,6 +106,16 @@ class Repository(Generic[T]):
         others = ops_schema.led_to(self._compiler.filters, self._flags, kwargs.get("where"), kwargs.get("order_by"))
         return self._run_on(others, operation, *args, **kwargs) if others else self._run(operation, *args, **kwargs)
 
+    def _run_at_once(self, operation: PlainOperation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run an action that is a plain function, after what the flags ask for."""
+        return self._run(awaited(operation), *args, **kwargs)
+
+    def _ask_where(self, operation: PlainOperation[[Compiler, Any], R], compiler: Compiler, where: Any) -> R:
+        """Run a plain function whose `where` may reach other models, after what the flags ask for."""
+        others = ops_schema.led_to(compiler.filters, self._flags, where)
+        action = awaited(operation)
+        return self._run_on(others, action, compiler, where) if others else self._run(action, compiler, where)
+
     def insert(self, obj: T) -> T:
         """Insert an object.
 
@@ -119,7 +131,7 @@ class Repository(Generic[T]):
             QueryError: the key is `None` and not made by the database.
             IntegrityError: the row breaks a constraint (`UniqueViolation` and its kin).
         """
-        return self._run(ops.insert, self._compiler, self._model, obj)  # type: ignore[no-any-return]  # one of T
+        return self._run_at_once(ops_at_once.insert, self._compiler, self._model, obj)  # type: ignore[no-any-return]  # one of T
 
     @overload
     def insert_many(self, objects: Iterable[T], *, returning: Literal[True] = True) -> builtins.list[T]: ...
@@ -167,7 +179,7 @@ class Repository(Generic[T]):
             IntegrityError: a row breaks a constraint. Then none is kept, and no object has changed.
         """
         if relations is None:
-            return self._run(ops.insert, self._compiler, self._model, obj)  # type: ignore[no-any-return]  # one of T
+            return self._run_at_once(ops_at_once.insert, self._compiler, self._model, obj)  # type: ignore[no-any-return]  # one of T
         from . import creation, ops_relations  # here, as below: few programs need it, and it is not free to import
 
         made = creation.creation(self._compiler, self._model, obj, relations)
@@ -185,7 +197,7 @@ class Repository(Generic[T]):
         Raises:
             QueryError: the key has other parts, or a part is not of its field's type.
         """
-        return self._run(ops.get, self._compiler, self._model, pk)  # type: ignore[no-any-return]  # a T, or None
+        return self._run_at_once(ops_at_once.get, self._compiler, self._model, pk)  # type: ignore[no-any-return]  # a T, or None
 
     def list(
         self,
@@ -252,7 +264,7 @@ class Repository(Generic[T]):
             QueryError: the key is `None`, or the model has nothing but a key.
             CodecError: a value is not of its field's type.
         """
-        return self._run(ops.update, self._compiler, self._model, obj)
+        return self._run_at_once(ops_at_once.update, self._compiler, self._model, obj)
 
     def delete(self, obj: T) -> int:
         """Delete the row with an object's key. The object is not changed.
@@ -263,15 +275,15 @@ class Repository(Generic[T]):
         Raises:
             QueryError: the key is `None`.
         """
-        return self._run(ops.delete, self._compiler, self._model, obj)
+        return self._run_at_once(ops_at_once.delete, self._compiler, self._model, obj)
 
     def count(self, where: WhereInput = None) -> int:
         """Count the rows that match."""
-        return self._run_where(ops.count, self._compiler, where=where)
+        return self._ask_where(ops_at_once.count, self._compiler, where)
 
     def exists(self, where: WhereInput = None) -> bool:
         """Ask whether any row matches; without conditions, whether there is a row at all."""
-        return self._run_where(ops.exists, self._compiler, where=where)
+        return self._ask_where(ops_at_once.exists, self._compiler, where)
 
     def update_where(self, values: Mapping[str, Any], *, where: WhereInput = None, allow_all: bool = False) -> int:
         """Change columns of all rows that match, in one statement.

@@ -28,7 +28,7 @@ from ..database.transactions import atomic
 from ..objects import build
 from ..query.bulk import Bulk
 from ..query.compiler import ARRAY_ROWS, Compiler
-from ..query.statements import InsertPlan
+from ..query.statements import InsertPlan, Statement
 from .given import check_all
 
 T = TypeVar("T")
@@ -75,16 +75,23 @@ async def exists(executor: Executor, compiler: Compiler, where: Any) -> bool:
     return await executor.fetch_one(sql, params) is not None
 
 
-async def insert(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> Any:
-    """Insert one object."""
+def row_to_insert(compiler: Compiler, cls: type, obj: Any) -> tuple[InsertPlan, list[Any]]:
+    """Return how an object is inserted, and its values."""
     compiler.check(obj, cls)
     if compiler.uses_validation:
         validate(obj)
     omitted, params = compiler.row(obj)
-    plan = compiler.insert(omitted)
-    if plan.last_id is not None and not plan.reread and not compiler.meta.frozen:
-        setattr(obj, plan.last_id.name, await executor.insert_row(plan.sql, params))
-        return obj
+    return compiler.insert(omitted), params
+
+
+async def insert(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> Any:
+    """Insert one object."""
+    plan, params = row_to_insert(compiler, cls, obj)
+    return await insert_row(executor, compiler, plan, obj, params)
+
+
+async def insert_row(executor: Executor, compiler: Compiler, plan: InsertPlan, obj: Any, params: list[Any]) -> Any:
+    """Insert the row of an object."""
     values = await _inserted(executor, compiler, plan, obj, params)
     return compiler.completed(obj, values)
 
@@ -368,12 +375,17 @@ async def _insert_same(executor: Executor, compiler: Compiler, rows: Sequence[Se
         await executor.execute_many(compiler.insert_rows(1), rows[whole:])
 
 
-async def update(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> int:
-    """Write every column of an object."""
+def row_to_update(compiler: Compiler, cls: type, obj: Any) -> Statement:
+    """Return the statement that writes every column of an object."""
     compiler.check(obj, cls)
     if compiler.uses_validation:
         validate(obj)
-    sql, params = compiler.update(obj)
+    return compiler.update(obj)
+
+
+async def update(executor: Executor, compiler: Compiler, cls: type, obj: Any) -> int:
+    """Write every column of an object."""
+    sql, params = row_to_update(compiler, cls, obj)
     return await executor.execute(sql, params)
 
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 from types import TracebackType
 
 from ...errors import ConfigurationError, TransactionError
-from ..database.database import Database, Operation, P, R, Transaction
+from ..database.database import Database, P, R, Transaction
 from ..database.database_async import AsyncDatabase
-from ..database.executors import drive
+from ..database.executors import PlainOperation, drive
 from ..database.locks import Lock, ThreadHold
 from ..database.transactions import EndedError, Scope, _open_scopes
 from ..dialects.base import Isolation, check_isolation
@@ -78,11 +78,11 @@ class SessionDatabase(Database):
     def _closed(self, closed: bool) -> None:
         self._given._closed = closed
 
-    def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _run_at_once(self, operation: PlainOperation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         while True:
             scope = self.current.scope
             try:
-                return super().run(operation, *args, **kwargs)
+                return super()._run_at_once(operation, *args, **kwargs)
             except EndedError:
                 if scope is None or scope.is_open:
                     raise
