@@ -31,10 +31,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "mini_orm.core.columns",
         "mini_orm.core.decimals",
+        "mini_orm.core.frozen",
         "mini_orm.core.json_values",
         "mini_orm.core.log",
         "mini_orm.core.models",
         "mini_orm.core.objects",
+        "mini_orm.core.refused",
         "mini_orm.core.relations",
         "mini_orm.core.codecs",
         "mini_orm.core.conditions",

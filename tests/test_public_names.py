@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import importlib
 import inspect
+import pickle
 import re
 import types
 import unittest
@@ -15,6 +17,7 @@ from mini_orm import (
     C,
     Condition,
     ConditionGroup,
+    F,
     IndexSpec,
     NotCondition,
     OrderBy,
@@ -316,6 +319,41 @@ class ValueClasses(unittest.TestCase):
                 for one in dataclasses.fields(make()):
                     with self.assertRaises(dataclasses.FrozenInstanceError):
                         setattr(make(), one.name, None)
+
+    def test_they_travel(self) -> None:
+        """Names: conditions, orders and indexes are copied, pickled, changed by `replace`, and matched by position."""
+        for value in (
+            C.any_("posts", C.eq("age", 3) | ~C.in_("name", ["a"])),
+            F("a") * 2 - F("b"),
+            OrderBy("age", True, "last"),
+            IndexSpec(("a", "b"), True, "name"),
+        ):
+            with self.subTest(value=value):
+                for twin in (pickle.loads(pickle.dumps(value)), copy.copy(value), copy.deepcopy(value)):
+                    self.assertEqual((twin, hash(twin), repr(twin)), (value, hash(value), repr(value)))
+        self.assertEqual(dataclasses.replace(OrderBy("age", True), col="name"), OrderBy("name", True))
+        self.assertNotEqual(C.eq("age", 3), C.eq("age", 4))
+        match C.gt("age", 3):
+            case Condition(col, ">", value):
+                self.assertEqual((col, value), ("age", 3))
+            case _:
+                self.fail("not matched")
+
+    def test_subclasses_of_them(self) -> None:
+        """Names: a dataclass that is made of one is frozen, too, and another value than its base."""
+
+        @dataclasses.dataclass(frozen=True)
+        class Named(OrderBy):
+            label: str = ""
+
+        named = Named("age", label="by age")
+        self.assertEqual((named.col, named.label), ("age", "by age"))
+        self.assertNotEqual(Named("age"), OrderBy("age"))
+        self.assertNotEqual(OrderBy("age"), Named("age"))
+        with self.assertRaises(dataclasses.FrozenInstanceError):
+            del named.col
+        with self.assertRaisesRegex(TypeError, "frozen"):
+            dataclasses.dataclass(type("Open", (OrderBy,), {}))
 
     def test_a_related_result(self) -> None:
         """Names L5: frozen, equal by what it has, and the same class on both faces; `RelatedResult[T]` is an alias."""

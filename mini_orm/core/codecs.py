@@ -29,8 +29,8 @@ from typing import Any, NamedTuple, NoReturn
 from ..errors import CodecError
 from .columns import ColumnType
 from .decimals import decimal_text, literal_decimal
-from .json_values import Refused, json_text, load_json, plain_text, refuse_long_ints, restored, with_fractions
 from .models import ColumnMeta, ModelMeta
+from .refused import Refused, plain_text
 
 Function = Callable[[Any], Any]
 #: Takes the values and their exact type.
@@ -373,6 +373,9 @@ def _timedelta_codec(kind: ColumnType, form: str) -> Codec:
 
 
 def _json_codec(kind: ColumnType, form: str) -> Codec:
+    # Not free to import, as `json` is not, which many models do without.
+    from .json_values import json_text, load_json, refuse_long_ints, restored, with_fractions
+
     shape = kind.shape
     container = shape.container if shape is not None else None
 

@@ -6,14 +6,14 @@ Everything here is plain data. Names are checked, and values encoded, when a que
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from ..errors import QueryError, QueryTypeError
+from .frozen import Frozen, frozen_dataclass, set_field
 
 
-class _Combinable:
+class _Combinable(Frozen):
     """`&`, `|` and `~` for everything that stands in a filter."""
 
     __slots__ = ()
@@ -31,7 +31,7 @@ class _Combinable:
         raise QueryTypeError("a condition has no truth value; combine conditions with &, | and ~, not and, or and not")
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@frozen_dataclass(frozen=True, slots=True)
 class Condition(_Combinable):
     """One comparison: `col` is a field's name, `op` an operator, `value` or `values` what it is compared with.
 
@@ -47,7 +47,7 @@ class Condition(_Combinable):
     values: tuple[Any, ...] | None = None
     is_unary: bool = False
 
-    # What a frozen dataclass would have, without a look-up by name for each field: every query makes conditions.
+    # Without a look-up by name for each field: every query makes conditions.
     def __init__(
         self, col: str, op: str, value: Any = None, values: tuple[Any, ...] | None = None, is_unary: bool = False
     ) -> None:
@@ -63,22 +63,29 @@ _set_col, _set_op, _set_value, _set_values, _set_is_unary = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen_dataclass(frozen=True, slots=True)
 class ConditionGroup(_Combinable):
     """Conditions joined by `operator`, which is `"AND"` or `"OR"`."""
 
     operator: str
     items: tuple[WhereExpression, ...]
 
+    def __init__(self, operator: str, items: tuple[WhereExpression, ...]) -> None:
+        set_field(self, "operator", operator)
+        set_field(self, "items", items)
 
-@dataclass(frozen=True, slots=True)
+
+@frozen_dataclass(frozen=True, slots=True)
 class NotCondition(_Combinable):
     """The opposite of `item`, in SQL's three values: what is unknown stays unknown."""
 
     item: WhereExpression
 
+    def __init__(self, item: WhereExpression) -> None:
+        set_field(self, "item", item)
 
-@dataclass(frozen=True, slots=True)
+
+@frozen_dataclass(frozen=True, slots=True)
 class RelatedCondition(_Combinable):
     """Whether a related row matches `item`, or with `negated` none does; without `item` any row counts.
 
@@ -90,21 +97,31 @@ class RelatedCondition(_Combinable):
     item: WhereInput = None
     negated: bool = False
 
+    def __init__(self, path: str, item: WhereInput = None, negated: bool = False) -> None:
+        set_field(self, "path", path)
+        set_field(self, "item", item)
+        set_field(self, "negated", negated)
+
 
 WhereExpression: TypeAlias = Condition | ConditionGroup | NotCondition | RelatedCondition
 WhereInput: TypeAlias = WhereExpression | Sequence[WhereExpression] | None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderBy:
+@frozen_dataclass(frozen=True, slots=True)
+class OrderBy(Frozen):
     """Order by the field `col`, or a path to one; `nulls` is `"first"`, `"last"`, or the database's own habit."""
 
     col: str
     desc: bool = False
     nulls: Literal["first", "last"] | None = None
 
+    def __init__(self, col: str, desc: bool = False, nulls: Literal["first", "last"] | None = None) -> None:
+        set_field(self, "col", col)
+        set_field(self, "desc", desc)
+        set_field(self, "nulls", nulls)
 
-class Expression:
+
+class Expression(Frozen):
     """An expression of columns and numbers: `F("views") + 1`."""
 
     __slots__ = ()
@@ -128,7 +145,7 @@ class Expression:
         return _arithmetic(other, "*", self)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen_dataclass(frozen=True, slots=True)
 class F(Expression):
     """The column of the field `name`, in an expression: `update_where({"views": F("views") + 1}, where=…)`.
 
@@ -137,14 +154,22 @@ class F(Expression):
 
     name: str
 
+    def __init__(self, name: str) -> None:
+        set_field(self, "name", name)
 
-@dataclass(frozen=True, slots=True)
+
+@frozen_dataclass(frozen=True, slots=True)
 class Arithmetic(Expression):
     """Two operands and `+`, `-` or `*`."""
 
     left: Operand
     operator: str
     right: Operand
+
+    def __init__(self, left: Operand, operator: str, right: Operand) -> None:
+        set_field(self, "left", left)
+        set_field(self, "operator", operator)
+        set_field(self, "right", right)
 
 
 Operand: TypeAlias = Expression | int | float | Decimal

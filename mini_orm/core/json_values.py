@@ -11,6 +11,7 @@ from math import isfinite
 from typing import Any
 
 from .columns import JsonShape
+from .refused import Refused, plain_text
 
 _MAX_DEPTH = 500
 # As text: `re` keeps what it has compiled, and most programs need none of it.
@@ -19,28 +20,6 @@ _EXPONENT = r'"(?:[^"\\]|\\.)*"|(-?[\d.]+e\+\d+)'
 _MANY_DIGITS = r"\d{19}"
 # A text as a whole, or a number.
 _PART = r'"(?:[^"\\]|\\.)*"|(-?\d[\d.e+-]*)'
-
-
-class Refused(Exception):
-    """Why a value can't be encoded; becomes a `CodecError` that names the field."""
-
-
-def plain_text(value: str) -> str:
-    """Return `value` as an exact str that every database keeps.
-
-    Raises:
-        Refused: it has a NUL or a lone surrogate.
-    """
-    if type(value) is not str:
-        value = str.__str__(value)
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise Refused("the text has a lone surrogate, which is no character") from None
-    if "\0" in value:
-        raise Refused("the text has a NUL character, which databases don't keep")
-    return value
 
 
 def _make_dumps() -> Callable[[Any], str]:

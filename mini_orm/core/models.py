@@ -14,12 +14,12 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..errors import ModelError, QueryError
 from ..validation.hints import field_hints
 from .columns import ColumnType, column_type, flag
+from .frozen import Frozen, frozen_dataclass, set_field
 
 _KNOWN_KEYS = (
     "pk",
@@ -60,13 +60,18 @@ _ON_DELETE = ("cascade", "set null", "set default", "restrict", "no action")
 _MAX_IDENTIFIER = 63
 
 
-@dataclass(frozen=True, slots=True)
-class IndexSpec:
+@frozen_dataclass(frozen=True, slots=True)
+class IndexSpec(Frozen):
     """An index over the fields `columns`, in that order; `name` where the default name does not serve."""
 
     columns: tuple[str, ...] | str
     unique: bool = False
     name: str | None = None
+
+    def __init__(self, columns: tuple[str, ...] | str, unique: bool = False, name: str | None = None) -> None:
+        set_field(self, "columns", columns)
+        set_field(self, "unique", unique)
+        set_field(self, "name", name)
 
 
 class ForeignKey(NamedTuple):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 from ..._typing import Params, RawParams, Row
@@ -303,10 +304,7 @@ class AwaitingExecutor(Executor):
 
 
 class Unhindered(Generic[R]):
-    """Awaits a statement so that a cancellation ends the wait, and the statement hears nothing of it.
-
-    Each future that the statement waits for has a stand-in, which is what the caller's task waits for.
-    """
+    """Awaits a statement so that a cancellation ends the wait, and the statement hears nothing of it."""
 
     __slots__ = ("_statement", "_waited", "has_ended")
 
@@ -327,9 +325,9 @@ class Unhindered(Generic[R]):
             if waited is None:  # it lets others go first
                 yield
                 continue
-            # As a task does with what it is given to wait for. Source: asyncio/futures.py, isfuture
+            # As a task does with what it is given to wait for. Source: asyncio/tasks.py, Task.__step
             waited._asyncio_future_blocking = False
-            yield from _stand_in(waited)
+            yield _Sheltered(waited)
 
     async def rest(self) -> R:
         """Await what is left of the statement."""
@@ -338,16 +336,43 @@ class Unhindered(Generic[R]):
         return await self
 
 
-def _stand_in(waited: asyncio.Future[Any]) -> asyncio.Future[None]:
-    """Return a future that is done when `waited` is, whatever comes of that."""
-    stand_in: asyncio.Future[None] = waited.get_loop().create_future()
+class _Sheltered:
+    """What a task waits for in place of a future, which goes on if the task is cancelled.
 
-    def wake(_: asyncio.Future[Any]) -> None:
-        if not stand_in.done():
-            stand_in.set_result(None)
+    It has what a task asks of a future that is not asyncio's own; one of asyncio's in between would cost each statement
+    a turn of the event loop. Source: asyncio/futures.py, isfuture, and asyncio/tasks.py, Task.__step and Task.__wakeup
+    """
 
-    waited.add_done_callback(wake)
-    return stand_in
+    __slots__ = ("_asyncio_future_blocking", "_context", "_is_cancelled", "_waited", "_wake")
+
+    def __init__(self, waited: asyncio.Future[Any]) -> None:
+        self._asyncio_future_blocking = True
+        self._is_cancelled = False
+        self._waited = waited
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._waited.get_loop()
+
+    def add_done_callback(self, wake: Callable[[_Sheltered], object], *, context: Context) -> None:
+        """Hear how the task is woken."""
+        self._wake, self._context = wake, context
+        self._waited.add_done_callback(self._ended, context=context)
+
+    def _ended(self, _: asyncio.Future[Any]) -> None:
+        self._wake(self)
+
+    def cancel(self, msg: object = None) -> bool:
+        """Wake the task now; `False` where it is about to be woken."""
+        if not self._waited.remove_done_callback(self._ended):
+            return False
+        self._is_cancelled = True
+        self.get_loop().call_soon(self._wake, self, context=self._context)
+        return True
+
+    def result(self) -> None:
+        """Tell the task why it was woken; what became of the future is for the statement alone."""
+        if self._is_cancelled:
+            raise asyncio.CancelledError
 
 
 async def ended(task: asyncio.Future[Any], seconds: float | None = None) -> asyncio.CancelledError | None:

@@ -10,7 +10,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import zlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +88,10 @@ class SqlStream(Stream):
     _name = ""
 
     async def _begin(self, params: Params) -> None:
+        from zlib import crc32  # few programs need it, and it is not free to import
+
         # A driver may keep what it knows of the rows of a FETCH: one name is for one query alone.
-        kind = f"mini_orm_{zlib.crc32(self._sql.encode()):08x}_"
+        kind = f"mini_orm_{crc32(self._sql.encode()):08x}_"
         taken = {stream._name for stream in self._executor.streams}
         self._name = next(name for name in (f"{kind}{number}" for number in range(len(taken) + 1)) if name not in taken)
         await self._executor.execute(f"DECLARE {self._name} NO SCROLL CURSOR FOR {self._sql}", params, writes=False)

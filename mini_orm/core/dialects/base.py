@@ -15,8 +15,8 @@ from ..._typing import Row
 from ...errors import ModelError
 from ..codecs import make_codec
 from ..columns import ColumnType
-from ..json_values import Refused
 from ..models import ColumnMeta
+from ..refused import Refused
 from .declared import DeclaredType, normal_default, read_type
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]

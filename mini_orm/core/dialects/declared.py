@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from ..json_values import Refused, json_text, load_json
+from ..refused import Refused
 
 # As text: `re` keeps what it has compiled, and programs that look at no schema need none of it.
 _TYPE = r"([^()]*)\(([\d\s,]*)\)([^()]*)"
@@ -106,6 +106,12 @@ def _uuid(text: str) -> Any:
     return UUID(text)
 
 
+def _json(text: str) -> str:
+    from ..json_values import json_text, load_json  # as above
+
+    return json_text(load_json(text))
+
+
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "int": _integer,
     "bool": _truth,
@@ -117,5 +123,5 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "time": dt.time.fromisoformat,
     "timedelta": _integer,
     "uuid": _uuid,
-    "json": lambda text: json_text(load_json(text)),
+    "json": _json,
 }

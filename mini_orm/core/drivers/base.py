@@ -11,13 +11,15 @@ from __future__ import annotations
 import importlib
 import inspect
 from abc import ABC, abstractmethod
-from array import array
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._typing import Row
 from ...errors import ConfigurationError, DatabaseError
 from ..dialects import Dialect
+
+if TYPE_CHECKING:
+    from array import array
 
 #: Root package and name of a connection's class -> the module here, and the class in it.
 _DRIVERS = {

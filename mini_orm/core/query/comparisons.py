@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ...errors import QueryError, QueryTypeError
 from ..conditions import Condition, Expression
 from ..dialects import Dialect
-from ..json_values import Refused, plain_text
+from ..refused import Refused, plain_text
 from .expressions import Expressions, Token, expression_size, expression_stack
 from .paths import Scope
 from .tables import Column, Ref, Table

@@ -18,9 +18,9 @@ from ...validation import ValidatedModel, prepare
 from ..codecs import Function, codec_error
 from ..conditions import Condition, Expression
 from ..dialects import Dialect
-from ..json_values import Refused
 from ..models import ColumnMeta, ModelMeta
 from ..objects import clone, getter
+from ..refused import Refused
 from .bulk import BulkEncoder
 from .expressions import Token
 from .filters import Filters

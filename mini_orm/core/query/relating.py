@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dialects import Dialect
-from ..json_values import Refused
 from ..models import ColumnMeta, model_meta
+from ..refused import Refused
 from ..relations import Relation
 from .statements import Statement
 from .tables import Column, Table, table_for

@@ -15,8 +15,8 @@ from ...errors import CodecError, ModelError, QueryError, QueryTypeError, Relati
 from ..codecs import Codec, codec_error, make_codec, refusing_zero
 from ..columns import ColumnType
 from ..dialects import Dialect
-from ..json_values import Refused
 from ..models import ColumnMeta, ModelMeta, model_meta
+from ..refused import Refused
 
 if TYPE_CHECKING:
     from ..relations import Relation

@@ -19,11 +19,11 @@ from ..conditions import C, WhereExpression, WhereInput
 from ..database.executors import Executor
 from ..database.transactions import atomic
 from ..dialects import Dialect
-from ..json_values import Refused
 from ..models import ColumnMeta, ModelMeta, model_meta
 from ..query.compiler import Compiler, compiler_for
 from ..query.relating import fits_one_list, select_linked
 from ..query.tables import table_for
+from ..refused import Refused
 from . import ops
 from .creation import Batch, Creation, Draft, Ends, Links, plain
 from .related import Include, RelatedResult

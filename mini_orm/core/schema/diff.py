@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeGuard
 from ...errors import ModelError
 from ..codecs import make_codec
 from ..dialects import Dialect
-from ..json_values import Refused
 from ..models import ColumnMeta, IndexMeta, ModelMeta
+from ..refused import Refused
 from .ddl import add_column_sql, check_indexes, create_schema_sql, default_sql, index_sql, replace_index_sql, type_sql
 from .inspect import LiveColumn, LiveForeignKey, LiveIndex, LiveTable
 
