@@ -8,7 +8,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._typing import Params, Row
 from ...errors import OperationalError, TransactionError
@@ -17,6 +18,7 @@ from .driving import drive
 if TYPE_CHECKING:
     from .executors import Executor
 
+R = TypeVar("R")
 NOT_INSERTED = "the database took the statement and inserted no row; a trigger may have ignored it"
 
 
@@ -55,7 +57,8 @@ def insert_row(executor: Executor, sql: str, params: Params = ()) -> int:
 
 def fetch_one(executor: Executor, sql: str, params: Params = ()) -> Row | None:
     """Run a query that has one row at most."""
-    return first_row(executor, send(executor, sql, params), sql)
+    row: Row | None = read(executor, send(executor, sql, params).fetchone, sql)
+    return row
 
 
 # --- what is read from the cursor of a statement that ran ---
@@ -78,13 +81,12 @@ def new_key(cursor: Any) -> int:
     return int(cursor.lastrowid or 0)
 
 
-def first_row(executor: Executor, cursor: Any, sql: str) -> Row | None:
-    """Return the first row, or `None`."""
+def read(executor: Executor, fetch: Callable[[], R], sql: str) -> R:
+    """Return what a cursor's `fetchone` or `fetchall` returns."""
     try:
-        row: Row | None = cursor.fetchone()
+        return fetch()
     except executor._errors as exc:
         raise executor.error(exc, sql) from exc
     except BaseException:
         executor._renew_cursor()
         raise
-    return row

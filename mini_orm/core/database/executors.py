@@ -30,7 +30,7 @@ from ...errors import (
 from .. import log
 from ..dialects import Dialect
 from ..drivers import Driver, Result
-from .at_once import NOT_INSERTED, affected, first_row, new_key, send
+from .at_once import NOT_INSERTED, affected, new_key, read, send
 from .driving import drive as drive  # whoever has an executor needs it
 from .registry import Registry
 
@@ -425,18 +425,13 @@ class Executor:
     async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:
         """Run a query that has one row at most."""
         cursor = await self._send(sql, params) if self.is_patient else send(self, sql, params)
-        return first_row(self, cursor, sql)
+        row: Row | None = read(self, cursor.fetchone, sql)
+        return row
 
     async def fetch_all(self, sql: str, params: Params = ()) -> list[Row]:
         """Run a query; return all rows."""
         cursor = await self._send(sql, params) if self.is_patient else send(self, sql, params)
-        try:
-            rows: list[Row] = cursor.fetchall()
-        except self._errors as exc:
-            raise self.error(exc, sql) from exc
-        except BaseException:
-            self._renew_cursor()
-            raise
+        rows: list[Row] = read(self, cursor.fetchall, sql)
         return rows
 
     async def query(self, sql: str, params: RawParams, *, first: bool = False) -> Result:
