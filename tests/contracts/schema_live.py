@@ -20,6 +20,8 @@ from unittest import mock
 import mini_orm
 from mini_orm import IndexSpec, SchemaConflictError
 from mini_orm.core.database.executors import Executor
+from mini_orm.core.schema import ensure as schema_ensure
+from mini_orm.core.schema.inspect import index_obstacle
 from tests.backends import maybe_await, needs
 from tests.contracts.crud import Outside, auto_key, pk
 from tests.contracts.schema import Customer, Folder, Hostile, HostileChild, Line, Purchase, Reading
@@ -301,6 +303,23 @@ class EnsureContract(Live):
         self.assertEqual(len([result for result in results if result]), 1)
         self.assertEqual(self.rows("SELECT * FROM thing"), [(1, "a", 7, None), (2, "b", 7, None)])
         await self.assert_done(second, Purchase, Customer)
+
+    async def test_a_look_into_the_middle_of_anothers_changes(self) -> None:
+        """S3: what is there once another has committed is no conflict, although a part of it was not there before."""
+        statements = await self.ensure([Purchase, Customer])
+        self.run_outside("DROP TABLE purchase", "DROP TABLE customer")
+        seen_halfway = ["the table 'customer' has an index 'idx_customer_city' already"]
+
+        async def obstacle(executor: Executor, dialect: mini_orm.Dialect, index: str, table: str) -> str | None:
+            if seen_halfway:
+                self.run_outside(*statements)
+                return seen_halfway.pop()
+            return await index_obstacle(executor, dialect, index, table)
+
+        with mock.patch.object(schema_ensure, "index_obstacle", obstacle):
+            self.assertEqual(await self.ensure([Purchase, Customer]), [])
+        self.assertEqual(seen_halfway, [])
+        await self.assert_done(Purchase, Customer)
 
     def _starting_line(self, parties: int) -> Callable[[], Awaitable[None]]:
         line: Any = asyncio.Barrier(parties) if self.is_async else threading.Barrier(parties, timeout=30)

@@ -3,6 +3,8 @@
 Rules of this file:
 - A look that finds nothing to do sends nothing but reads, and locks nothing. Else the look is repeated inside a
   transaction, which on SQLite is the only writer from its start, so that several processes at once don't collide.
+- A look outside of it is several statements, between which another may commit: of a table that was not there yet, the
+  index is. So a conflict counts when a second look finds the same.
 - The conflicts of all models are found before the first change.
 - Nothing is dropped that another table's rows refer to. SQLite's DROP TABLE deletes the rows first, and ON DELETE
   would go on from there. Source: https://www.sqlite.org/foreignkeys.html#fk_schemacommands
@@ -98,7 +100,7 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
         statements.append(sql)
 
     async def mend() -> list[Look]:
-        looks = [await look_at(executor, dialect, cls) for cls in models]
+        looks = await _looks(executor, dialect, models)
         if schema_conflict == "recreate":
             recreated.extend(await _recreatable(executor, dialect, looks))
         _refuse([look for look in looks if look not in recreated])
@@ -123,7 +125,7 @@ async def ensure(executor: Executor, dialect: Dialect, models: list[type], schem
             await _put_back(executor, dialect, run, sql)
         return looks
 
-    looks = [await look_at(executor, dialect, cls) for cls in models]
+    looks = await _settled_looks(executor, dialect, models)
     if any(difference.severity != "logged" for look in looks for difference in look.differences):
         if schema_conflict == "raise":
             _refuse(looks)
@@ -154,6 +156,19 @@ async def look_at(executor: Executor, dialect: Dialect, cls: type) -> Look:
             if obstacle is not None:
                 taken[index.name] = obstacle
     return Look(cls, meta, tuple(diff(meta, live, dialect, taken)))
+
+
+async def _looks(executor: Executor, dialect: Dialect, models: list[type]) -> list[Look]:
+    return [await look_at(executor, dialect, cls) for cls in models]
+
+
+async def _settled_looks(executor: Executor, dialect: Dialect, models: list[type]) -> list[Look]:
+    """Look until there is no conflict, or the same twice: one look may fall into the middle of another's changes."""
+    looks = await _looks(executor, dialect, models)
+    before: list[Look] = []
+    while looks != before and any(look.conflicts for look in looks):
+        before, looks = looks, await _looks(executor, dialect, models)
+    return looks
 
 
 async def _recreatable(executor: Executor, dialect: Dialect, looks: list[Look]) -> list[Look]:
