@@ -176,6 +176,9 @@ class PgVectorTransactionContract(PgVectorCase):
             ]
             works[0] = functools.partial(self.store.delete, "things", [one.id for one in shuffled(60)])
             await self.together(works)
+        # Whose turn was last decides how many are left; each is there once, and can be written and deleted.
+        await maybe_await(self.store.upsert("things", shuffled(60)))
+        self.assertEqual(await maybe_await(self.store.count("things")), 60)
         self.assertEqual(await maybe_await(self.store.delete("things", [one.id for one in records(60)])), 60)
 
     async def test_made_at_once(self) -> None:
