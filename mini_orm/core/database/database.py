@@ -20,7 +20,7 @@ from ...errors import (
 from ..dialects import Dialect
 from ..dialects.base import Isolation, check_isolation
 from ..drivers import Driver, Result, driver_of, is_connection
-from .executors import Executor, PlainOperation, awaited, drive
+from .executors import Executor, PlainOperation, awaited, drive, driven
 from .guards import Guard, ThreadRunner, close_now, guard_of, thread_owner
 from .locks import Lock, ThreadHold
 from .ops_raw import raw, raw_all, raw_first
@@ -147,16 +147,17 @@ class Database:
 
     def run(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run an operation on this context's connection: in the open transaction, or in one of its own."""
-        return self._run_at_once(lambda executor: drive(operation(executor, *args, **kwargs)))
+        result: R = self._run_at_once(driven, operation, args, kwargs)
+        return result
 
-    def _run_at_once(self, operation: PlainOperation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _run_at_once(self, operation: PlainOperation[R], first: Any, second: Any, third: Any) -> R:
         """Do what `run` does, with a plain function."""
         scope, scopes = self._scope, _open_scopes.get()
         if scopes and scopes[-1] is not scope:  # else nothing is open that a call could belong to but `scope`
             scope = route(self._source, scope, thread_owner)
         guard = self._guard if scope is None else scope.guard
         if guard is None:
-            return self._run_pooled(None, awaited(operation), *args, **kwargs)
+            return self._run_pooled(None, awaited(operation), first, second, third)
         lock = guard.lock if scope is None else scope.lock
         thread = get_ident()
         hold: ThreadHold | None = None
@@ -174,7 +175,7 @@ class Database:
             if scope is not None:
                 if scope.child is not None or not scope.is_open:
                     scope.check()
-                return operation(executor, *args, **kwargs)
+                return operation(executor, first, second, third)
             if guard.closed or guard.scope is not None:
                 guard.check()
             outer = guard.in_use  # a model's code that uses the database, in the middle of an operation
@@ -182,10 +183,10 @@ class Database:
                 guard.in_use = True
                 if not outer:
                     executor.enter()
-                return operation(executor, *args, **kwargs)
+                return operation(executor, first, second, third)
             finally:
                 guard.in_use = outer
-                if not outer:
+                if not outer and (executor._mode is not None or executor._holds_read_only):
                     executor.leave()
         finally:
             if is_had:

@@ -106,15 +106,17 @@ class Repository(Generic[T]):
         others = ops_schema.led_to(self._compiler.filters, self._flags, kwargs.get("where"), kwargs.get("order_by"))
         return self._run_on(others, operation, *args, **kwargs) if others else self._run(operation, *args, **kwargs)
 
-    def _run_at_once(self, operation: PlainOperation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _run_at_once(self, operation: PlainOperation[R], first: Any, second: Any, third: Any) -> R:
         """Run an action that is a plain function, after what the flags ask for."""
-        return self._run(awaited(operation), *args, **kwargs)
+        return self._run(awaited(operation), first, second, third)
 
-    def _ask_where(self, operation: PlainOperation[[Compiler, Any], R], compiler: Compiler, where: Any) -> R:
+    def _ask_where(self, operation: PlainOperation[R], compiler: Compiler, model: type, where: Any) -> R:
         """Run a plain function whose `where` may reach other models, after what the flags ask for."""
         others = ops_schema.led_to(compiler.filters, self._flags, where)
         action = awaited(operation)
-        return self._run_on(others, action, compiler, where) if others else self._run(action, compiler, where)
+        if others:
+            return self._run_on(others, action, compiler, model, where)
+        return self._run(action, compiler, model, where)
 
     def insert(self, obj: T) -> T:
         """Insert an object.
@@ -279,11 +281,11 @@ class Repository(Generic[T]):
 
     def count(self, where: WhereInput = None) -> int:
         """Count the rows that match."""
-        return self._ask_where(ops_at_once.count, self._compiler, where)
+        return self._ask_where(ops_at_once.count, self._compiler, self._model, where)
 
     def exists(self, where: WhereInput = None) -> bool:
         """Ask whether any row matches; without conditions, whether there is a row at all."""
-        return self._ask_where(ops_at_once.exists, self._compiler, where)
+        return self._ask_where(ops_at_once.exists, self._compiler, self._model, where)
 
     def update_where(self, values: Mapping[str, Any], *, where: WhereInput = None, allow_all: bool = False) -> int:
         """Change columns of all rows that match, in one statement.

@@ -3,6 +3,7 @@
 Rules of this file:
 - Each does what the one of its name in ops.py does, with the same parts, and the same contracts hold both. It is
   there for the microsecond that a coroutine and an awaited verb take, which is half of what `exists` takes on SQLite.
+- All take the same four arguments, which are handed on as they are (see `PlainOperation`).
 - What may take more than one statement goes on in ops.py.
 """
 
@@ -25,14 +26,14 @@ def get(executor: Executor, compiler: Compiler, cls: type, pk: Any) -> Any:
     return None if row is None else compiler.decoder.one(cls, row)
 
 
-def count(executor: Executor, compiler: Compiler, where: Any) -> int:
+def count(executor: Executor, compiler: Compiler, cls: type, where: Any) -> int:
     """Count rows."""
     sql, params = compiler.count(where)
     row = at_once.fetch_one(executor, sql, params)
     return 0 if row is None else int(row[0])
 
 
-def exists(executor: Executor, compiler: Compiler, where: Any) -> bool:
+def exists(executor: Executor, compiler: Compiler, cls: type, where: Any) -> bool:
     """Ask whether a row matches."""
     sql, params = compiler.exists(where)
     return at_once.fetch_one(executor, sql, params) is not None

@@ -14,9 +14,10 @@ Rules of this file:
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Any
 
 from ...errors import ConfigurationError, TransactionError
-from ..database.database import Database, P, R, Transaction
+from ..database.database import Database, R, Transaction
 from ..database.database_async import AsyncDatabase
 from ..database.executors import PlainOperation, drive
 from ..database.locks import Lock, ThreadHold
@@ -78,11 +79,11 @@ class SessionDatabase(Database):
     def _closed(self, closed: bool) -> None:
         self._given._closed = closed
 
-    def _run_at_once(self, operation: PlainOperation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _run_at_once(self, operation: PlainOperation[R], first: Any, second: Any, third: Any) -> R:
         while True:
             scope = self.current.scope
             try:
-                return super()._run_at_once(operation, *args, **kwargs)
+                return super()._run_at_once(operation, first, second, third)
             except EndedError:
                 if scope is None or scope.is_open:
                     raise
