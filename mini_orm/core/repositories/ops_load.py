@@ -1,7 +1,7 @@
 """`insert_many(…, returning=False)`: objects -> rows, on the quickest road that the database has.
 
 The keys and defaults that the database fills in are not read, and no object changes. What is not alike goes the way of
-`ops.insert_many`, which is right for all.
+`ops_many.insert_many`, which is right for all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..database.loading import load
 from ..database.transactions import atomic
 from ..query.bulk import Bulk
 from ..query.compiler import ARRAY_ROWS, Compiler
-from . import ops
+from . import ops_many
 from .given import check_all
 
 
@@ -27,10 +27,10 @@ def bulk_operation(returning: Any) -> Callable[..., Any]:
     """
     if not isinstance(returning, bool):
         raise TypeError(f"returning must be True or False, got {type(returning).__name__}")
-    return ops.insert_many if returning else insert_rows
+    return ops_many.insert_many if returning else load_many
 
 
-async def insert_rows(executor: Executor, compiler: Compiler, cls: type, objects: Sequence[Any]) -> int:
+async def load_many(executor: Executor, compiler: Compiler, cls: type, objects: Sequence[Any]) -> int:
     """Insert objects, all or none; return how many rows were stored."""
     if not objects:
         return 0
@@ -39,7 +39,7 @@ async def insert_rows(executor: Executor, compiler: Compiler, cls: type, objects
     bulk = compiler.bulk.encode(objects)
     if bulk is None or bulk.size < len(objects):  # not alike, or without any column
         rows = [compiler.row(obj) for obj in objects]
-        await atomic(executor, lambda: ops._insert_rows(executor, compiler, objects, rows))
+        await atomic(executor, lambda: ops_many.insert_rows(executor, compiler, objects, rows))
         return len(objects)
     if compiler.takes_arrays and await executor.fetch_one(compiler.dialect.loads_sql, [compiler.meta.table]):
         return await _alone(executor, lambda: load(executor, compiler.load(bulk.omitted), _texts(compiler, bulk)))
@@ -62,7 +62,7 @@ async def _insert(executor: Executor, compiler: Compiler, bulk: Bulk) -> int:
     rows, omitted = bulk.rows(), bulk.omitted
     stored = 0
     if compiler.dialect.max_statement is not None:
-        for part in ops._parts(compiler, rows):
+        for part in ops_many.parts(compiler, rows):
             stored += await executor.execute(compiler.insert_rows(len(part), omitted), list(chain.from_iterable(part)))
         return stored
     size = compiler.bulk_rows()

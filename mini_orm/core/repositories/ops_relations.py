@@ -24,7 +24,7 @@ from ..query.compiler import Compiler, compiler_for
 from ..query.relating import fits_one_list, select_linked
 from ..query.tables import table_for
 from ..refused import Refused
-from . import ops
+from . import ops, ops_many
 from .creation import Batch, Creation, Draft, Ends, Links, plain
 from .related import Include, RelatedResult
 
@@ -61,9 +61,9 @@ async def _insert(executor: Executor, batch: Batch) -> int:
     if len(rows) == 1:  # the key of one row needs no reserving
         omitted, params = rows[0]
         plan = batch.compiler.insert(omitted)
-        filled = [await ops._inserted(executor, batch.compiler, plan, objects[0], params)]
+        filled = [await ops.inserted(executor, batch.compiler, plan, objects[0], params)]
     else:
-        filled = await ops._insert_rows(executor, batch.compiler, objects, rows)
+        filled = await ops_many.insert_rows(executor, batch.compiler, objects, rows)
     for draft, values in zip(drafts, filled, strict=True):
         draft.inserted(values)
     return len(drafts)
