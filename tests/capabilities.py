@@ -111,6 +111,7 @@ CHOSEN: Mapping[str, str] = {
     "MySQLHealthContract": "about a server that goes away; the backend only says the face",
     "MySQLUrlContract": "about URLs of MySQL and MariaDB; the backend only says the face",
     "NativeDriverContract": "about a driver whose connections are awaited",
+    "PipelineContract": "about a mode of psycopg's connections",
     "OffTheLoopContract": "about work away from the event loop, and the calls of this face block",
     **dict.fromkeys(
         (

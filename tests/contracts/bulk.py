@@ -136,8 +136,8 @@ class InsertManyContract(Outside):
         self.assertEqual(len(stored), many)
         self.assertIsNone(next(generator, None))
         inserts = [sql for sql in seen if sql.upper().startswith("INSERT")]
-        self.assertGreater(len(inserts), 1)
-        self.assertLess(max(sql.count("(") for sql in inserts), self.db.dialect.max_params)
+        self.assertEqual(len(inserts) > 1, not self.db.dialect.loads_sql)  # a COPY takes all, and sends them in parts
+        self.assertLess(max((sql.count("(") for sql in inserts), default=0), self.db.dialect.max_params)
         await maybe_await(repo.insert_many(once))
         self.assertEqual((once.asked, once.given), (1, 1000))
         self.assertEqual(await maybe_await(repo.count()), many + 1000)

@@ -99,7 +99,8 @@ class Dialect:
     supports_vectors: ClassVar[bool] = False
     #: Rows can be inserted from one array for each column (see `array_rows`).
     supports_array_rows: ClassVar[bool] = False
-    #: Asks for a row if a table takes rows as text (see `load_sql`); takes its name. Empty: none does.
+    #: Asks for a row if a table takes rows as text (see `load_sql`), and does with them what INSERT does; takes its
+    #: name and those of the columns that are given. Empty: none does.
     loads_sql: ClassVar[str] = ""
     #: A transaction has cursors that SQL declares and fetches from.
     supports_sql_cursors: ClassVar[bool] = False

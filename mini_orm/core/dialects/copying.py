@@ -11,7 +11,8 @@ from typing import Any
 
 _NULL = r"\N"
 _SPECIAL = re.compile(r"[\\\t\n\r]")
-_ESCAPES = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
+#: The backslash comes first, as the others bring some.
+_ESCAPES = (("\\", r"\\"), ("\t", r"\t"), ("\n", r"\n"), ("\r", r"\r"))
 
 
 def copy_text(columns: Iterable[Sequence[Any]]) -> bytes:
@@ -24,8 +25,9 @@ def _texts(values: Sequence[Any]) -> Sequence[str]:
     types = set(map(type, values))
     has_nulls = type(None) in types
     types.discard(type(None))
-    if not has_nulls and types == {str} and not _SPECIAL.search("\0".join(values)):
-        return values
+    if not has_nulls and types == {str}:
+        text = "\0".join(values)  # which is in no text that was encoded
+        return _escaped(text).split("\0") if _SPECIAL.search(text) else values
     write = _writer(next(iter(types))) if len(types) == 1 else _written
     if has_nulls:
         return [_NULL if value is None else write(value) for value in values]
@@ -43,7 +45,9 @@ def _written(value: Any) -> str:
 
 
 def _escaped(value: str) -> str:
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], value)
+    for special, escape in _ESCAPES:
+        value = value.replace(special, escape)
+    return value
 
 
 def _hex(value: bytes) -> str:

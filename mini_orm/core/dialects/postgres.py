@@ -65,10 +65,12 @@ class PostgresDialect(Dialect):
     max_params = 65535
     max_depth = 2000
     supports_sql_cursors = True
-    # COPY knows no rules, and neither views nor policies of rows.
+    # COPY knows no rules, and neither views nor policies of rows. It takes keys from outside for an identity that is
+    # GENERATED ALWAYS, which INSERT refuses.
     loads_sql = (
-        f"SELECT 1 FROM pg_class WHERE oid = {_ASKED} AND relkind IN ('r', 'p') AND NOT relrowsecurity "
-        "AND NOT relhasrules"
+        f"SELECT 1 FROM pg_class AS t WHERE t.oid = {_ASKED} AND t.relkind IN ('r', 'p') AND NOT t.relrowsecurity "
+        "AND NOT t.relhasrules AND NOT EXISTS (SELECT 1 FROM pg_attribute AS a WHERE a.attrelid = t.oid "
+        "AND a.attidentity = 'a' AND a.attname::text = ANY(%s::text[]))"
     )
     supports_array_rows = True
     supports_vectors = True

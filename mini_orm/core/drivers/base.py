@@ -139,6 +139,10 @@ class Driver(ABC):
         """Make a cursor for compiled SQL that reads rows from the database when they are fetched."""
         return self.own_cursor(conn)
 
+    def can_load(self, conn: Any) -> bool:
+        """Tell whether the connection takes rows in the database's own form just now."""
+        return True
+
     def loader(self, conn: Any) -> Any:
         """Make what has `execute(sql, parts)`, for rows in the database's own form, and a `rowcount` afterwards."""
         raise NotImplementedError("this database takes no rows in a form of its own")

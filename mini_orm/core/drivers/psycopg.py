@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import psycopg
 from psycopg import postgres
 from psycopg.adapt import Dumper
-from psycopg.pq import Format, TransactionStatus
+from psycopg.pq import Format, PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
 from ...errors import DatabaseError
@@ -131,6 +131,10 @@ class PsycopgDriver(Driver):
         cursor.adapters.register_dumper(list, ArrayDumper)
         cursor.adapters.register_dumper(RealArray, RealArrayDumper)
         return cursor
+
+    def can_load(self, conn: Any) -> bool:
+        # Source: https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
+        return bool(conn.pgconn.pipeline_status == PipelineStatus.OFF)
 
     def loader(self, conn: Any) -> Loader:
         return Loader(self.cursor(conn))

@@ -6,15 +6,14 @@ The keys and defaults that the database fills in are not read, and no object cha
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Any
 
 from ..database.executors import Executor
-from ..database.loading import load
 from ..database.transactions import atomic
 from ..query.bulk import Bulk
-from ..query.compiler import ARRAY_ROWS, Compiler
+from ..query.compiler import Compiler
 from . import ops_many
 from .given import check_all
 
@@ -41,20 +40,14 @@ async def load_many(executor: Executor, compiler: Compiler, cls: type, objects: 
         rows = [compiler.row(obj) for obj in objects]
         await atomic(executor, lambda: ops_many.insert_rows(executor, compiler, objects, rows))
         return len(objects)
-    if compiler.takes_arrays and await executor.fetch_one(compiler.dialect.loads_sql, [compiler.meta.table]):
-        return await _alone(executor, lambda: load(executor, compiler.load(bulk.omitted), _texts(compiler, bulk)))
+    if await ops_many.can_load(executor, compiler, bulk):
+        return await _alone(executor, lambda: ops_many.load_bulk(executor, compiler, bulk))
     return await atomic(executor, lambda: _insert(executor, compiler, bulk))
 
 
 async def _alone(executor: Executor, statement: Callable[[], Awaitable[int]]) -> int:
     """Run one statement, which is whole by itself; in a transaction its failure shall not be the end of that."""
     return await (atomic(executor, statement) if executor.in_transaction else statement())
-
-
-def _texts(compiler: Compiler, bulk: Bulk) -> Iterator[bytes]:
-    columns = [column for column in bulk.columns if column is not None]
-    for start in range(0, bulk.size, ARRAY_ROWS):
-        yield compiler.dialect.load_text([column[start : start + ARRAY_ROWS] for column in columns])
 
 
 async def _insert(executor: Executor, compiler: Compiler, bulk: Bulk) -> int:
